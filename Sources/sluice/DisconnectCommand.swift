@@ -48,25 +48,16 @@ struct DisconnectCommand: AsyncParsableCommand {
   @Flag(help: "Let a user, or everybody, in again.")
   var lift = false
 
-  @Option(
-    help: ArgumentHelp("URL of the publish route, instead of the one in the configuration.", valueName: "url")
-  )
-  var url: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Environment variable with the token, instead of the one in the configuration.", valueName: "name"))
-  var tokenEnv: String?
+  @OptionGroup var route: PublishRouteOptions
 
   private var isNamed: Bool { user != nil || group != nil || address != nil }
 
   func validate() throws {
-    try PublishAddress.check(url)
-    if let url, ["/disconnect", "/disconnect/"].contains(where: url.hasSuffix) {
+    try route.check()
+    if let url = route.url, ["/disconnect", "/disconnect/"].contains(where: url.hasSuffix) {
       throw ValidationError(
         "--url is the URL of the publish route itself, without \"disconnect\" at its end.")
     }
-    if let tokenEnv { _ = try PublishToken.read(from: tokenEnv) }
     if list {
       guard !isNamed, !lift, time == nil, reason == nil else {
         throw ValidationError("--list stands alone, but for --url and --token-env.")
@@ -80,7 +71,7 @@ struct DisconnectCommand: AsyncParsableCommand {
     if time != nil, address != nil {
       throw ValidationError("An address ends with its session, so --for needs --user or --group alone.")
     }
-    if let time, Duration(written: time, in: .seconds(1)...Duration.seconds(365 * 86400)) == nil {
+    if let time, Duration(written: time, in: StandingOrder.times) == nil {
       throw ValidationError("--for \(time) is not a time from 1s to 365d, such as 10m.")
     }
   }
@@ -109,13 +100,9 @@ struct DisconnectCommand: AsyncParsableCommand {
   }
 
   private func target() throws -> PublishTarget {
-    let token = tokenEnv.flatMap { Environment.variables[$0] }
-    if let url, token != nil { return PublishTarget(url: url, token: token) }
-    let configuration = try ConfigurationFile.load(file.path)
-    var target = try PublishTarget(
-      for: .disconnect, group.map { [$0] } ?? [], in: configuration, at: url)
-    if let token { target.token = token }
-    return target
+    try route.target(in: file.path) { configuration, url in
+      try PublishTarget(for: .disconnect, group.map { [$0] } ?? [], in: configuration, at: url)
+    }
   }
 
   private var body: [UInt8] {

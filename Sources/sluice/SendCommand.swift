@@ -35,15 +35,7 @@ struct SendCommand: AsyncParsableCommand {
   @Flag(help: "No history keeps it.")
   var ephemeral = false
 
-  @Option(
-    help: ArgumentHelp("URL of the publish route, instead of the one in the configuration.", valueName: "url")
-  )
-  var url: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Environment variable with the token, instead of the one in the configuration.", valueName: "name"))
-  var tokenEnv: String?
+  @OptionGroup var route: PublishRouteOptions
 
   @Option(
     help: ArgumentHelp(
@@ -58,9 +50,8 @@ struct SendCommand: AsyncParsableCommand {
     if let fault = PublishTarget.fault(inGroup: arguments[arguments.count - 2]) {
       throw ValidationError(fault + ".")
     }
-    try PublishAddress.check(url)
+    try route.check()
     if text, event { throw ValidationError("--text and --event cannot be used together.") }
-    if let tokenEnv { _ = try PublishToken.read(from: tokenEnv) }
     if let key = idempotencyKey {
       guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
         throw ValidationError("--idempotency-key must have 1 to 255 characters, without spaces.")
@@ -72,7 +63,7 @@ struct SendCommand: AsyncParsableCommand {
     let group = arguments[arguments.count - 2]
     let body = try body(for: group)
     do {
-      let target = try target(for: group)
+      let target = try route.target(in: file) { try PublishTarget([group], in: $0, at: $1) }
       let answer = try await PublishClient.post(body, to: target, idempotencyKey: idempotencyKey)
       try report(answer, from: target.url, group)
     } catch  where error is PublishClient.Failure || error is PublishTarget.Unknown {
@@ -81,15 +72,6 @@ struct SendCommand: AsyncParsableCommand {
   }
 
   private var file: String { arguments.count == 3 ? arguments[0] : ConfigurationFile.standard }
-
-  /// Values that are not given as options come from the configuration.
-  private func target(for group: String) throws -> PublishTarget {
-    let token = tokenEnv.flatMap { Environment.variables[$0] }
-    if let url, token != nil { return PublishTarget(url: url, token: token) }
-    var target = try PublishTarget([group], in: try ConfigurationFile.load(file), at: url)
-    if let token { target.token = token }
-    return target
-  }
 
   /// The body of the request. The message is passed on exactly as it was written.
   private func body(for group: String) throws -> [UInt8] {

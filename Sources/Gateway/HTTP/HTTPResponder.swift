@@ -49,7 +49,7 @@ struct HTTPResponder: Sendable {
 
   private func answer(_ request: RequestHead, _ asked: Asked, by route: EventRoute) -> HTTPAnswer {
     let origins = request.values(of: "origin")
-    let host = request.values(of: "host").first ?? ""
+    let host = request.firstValue(of: "host") ?? ""
     switch route.configuration.origins.crossOrigin(origins, host: host, client: asked.client) {
     case .success(let fields): return route.answer(toMethod: request.method, fields)
     case .failure(let refusal):

@@ -27,8 +27,8 @@ struct HeadCheck {
   /// What the log says of a refused request besides the reason: of an origin what it was compared with.
   func facts(of refusal: HandshakeRefusal) -> [String: String] {
     guard [.originNotAllowed, .originMissing].contains(refusal.reason) else { return [:] }
-    let host = request.fields.values(of: "host").first ?? ""
-    let origin = request.fields.values(of: "origin").first
+    let host = request.firstValue(of: "host") ?? ""
+    let origin = request.firstValue(of: "origin")
     return OriginPolicy.facts(origin: origin, host: client.host(host))
   }
 
@@ -101,7 +101,7 @@ struct HeadCheck {
 
   private func stream(of route: EventRoute, at place: HTTPPlace) throws(HandshakeRefusal) -> Opening {
     // It can only be missing with HTTP/1.0.
-    let host = request.values(of: "host").first ?? ""
+    let host = request.firstValue(of: "host") ?? ""
     let origins = request.values(of: "origin")
     let crossOrigin = route.configuration.origins.crossOrigin(origins, host: host, client: client)
     do throws(HandshakeRefusal) {
