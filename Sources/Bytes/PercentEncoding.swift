@@ -53,10 +53,11 @@ package enum PercentEncoding {
     return bytes
   }
 
-  fileprivate static func encode(_ text: String, keeping isKept: (UInt8) -> Bool) -> String {
+  /// The bytes as text, where those that are not kept are encoded.
+  package static func encode(_ bytes: [UInt8], keeping isKept: (UInt8) -> Bool) -> String {
     var encoded: [UInt8] = []
-    encoded.reserveCapacity(text.utf8.count)
-    for byte in text.utf8 {
+    encoded.reserveCapacity(bytes.count)
+    for byte in bytes {
       if isKept(byte) {
         encoded.append(byte)
       } else {
@@ -71,17 +72,17 @@ package enum PercentEncoding {
 extension String {
   /// The text as a path of a URL: unreserved characters and `/` stay (RFC 3986 section 3.3).
   package var percentEncodedPath: String {
-    PercentEncoding.encode(self) { $0.isLetterOrDigit || "-._~/".utf8.contains($0) }
+    PercentEncoding.encode(Array(utf8)) { $0.isLetterOrDigit || "-._~/".utf8.contains($0) }
   }
 
   /// The text as one segment of a URL's path, or as a value in its query: only unreserved characters stay (RFC 3986 section 2.3).
   package var percentEncodedSegment: String {
-    PercentEncoding.encode(self) { $0.isLetterOrDigit || "-._~".utf8.contains($0) }
+    PercentEncoding.encode(Array(utf8)) { $0.isLetterOrDigit || "-._~".utf8.contains($0) }
   }
 
   /// The text in place of a host in a URL: only letters and digits stay, because a `/` or a `.` would have a meaning there.
   package var percentEncodedComponent: String {
-    PercentEncoding.encode(self, keeping: \.isLetterOrDigit)
+    PercentEncoding.encode(Array(utf8), keeping: \.isLetterOrDigit)
   }
 
   /// The path of a URL with at most one slash at its start, because browsers read the text after two slashes as another host

@@ -22,46 +22,49 @@ extension GroupPattern {
 
   /// Reads the notation of a template, without `*`. Literal text must be valid in a group name.
   package static func parse(template text: String) -> Result<GroupPattern, PatternFault> {
-    let bytes = Array(text.utf8)
-    var parts: [Part] = []
-    var index = 0
-    do throws(PatternFault) {
-      guard !bytes.isEmpty else { throw fault("the group name is empty", 0..<0) }
-      while index < bytes.count {
-        parts.append(try bytes[index] == UInt8(ascii: "{") ? place(bytes, &index) : literal(bytes, &index))
-      }
+    let read = parts(of: text) { bytes, index throws(PatternFault) in
+      try bytes[index] == UInt8(ascii: "{") ? place(bytes, &index) : literal(bytes, &index)
+    }
+    return read.flatMap { parts in
       let literals = parts.reduce(0) { if case .literal(let text) = $1 { $0 + text.utf8.count } else { $0 } }
       guard literals <= GroupName.longest else {
-        throw fault("a group name has at most \(GroupName.longest) characters", 0..<bytes.count)
+        return .failure(
+          fault("a group name has at most \(GroupName.longest) characters", 0..<text.utf8.count))
       }
       return .success(GroupPattern(parts: parts))
-    } catch {
-      return .failure(error)
     }
   }
 
   /// Reads the notation of groups that a view's answer may name: text, path converters such as `<int:id>`, and `*`.
   package static func parse(fromView text: String) -> Result<GroupPattern, PatternFault> {
+    let read = parts(of: text) { bytes, index throws(PatternFault) in
+      switch bytes[index] {
+      case UInt8(ascii: "*"):
+        index += 1
+        return .anything
+      case UInt8(ascii: "<"): return try converter(text, bytes, &index)
+      case UInt8(ascii: "{"):
+        throw fault(
+          "\"{\" does not begin a place here: what a view may name depends on nothing else",
+          index..<index + 1,
+          hint: "write <int:id>, <slug:name>, <uuid:id>, or * for any text")
+      default: return try literal(bytes, &index, before: "<*{")
+      }
+    }
+    return read.map(GroupPattern.init(parts:))
+  }
+
+  /// - Parameter next: reads the part that begins at the index, and moves behind it.
+  private static func parts(
+    of text: String, _ next: (_ bytes: [UInt8], _ index: inout Int) throws(PatternFault) -> Part
+  ) -> Result<[Part], PatternFault> {
     let bytes = Array(text.utf8)
+    guard !bytes.isEmpty else { return .failure(fault("the group name is empty", 0..<0)) }
     var parts: [Part] = []
     var index = 0
     do throws(PatternFault) {
-      guard !bytes.isEmpty else { throw fault("the group name is empty", 0..<0) }
-      while index < bytes.count {
-        switch bytes[index] {
-        case UInt8(ascii: "*"):
-          parts.append(.anything)
-          index += 1
-        case UInt8(ascii: "<"): parts.append(try converter(text, bytes, &index))
-        case UInt8(ascii: "{"):
-          throw fault(
-            "\"{\" does not begin a place here: what a view may name depends on nothing else",
-            index..<index + 1,
-            hint: "write <int:id>, <slug:name>, <uuid:id>, or * for any text")
-        default: parts.append(try literal(bytes, &index, before: "<*{"))
-        }
-      }
-      return .success(GroupPattern(parts: parts))
+      while index < bytes.count { parts.append(try next(bytes, &index)) }
+      return .success(parts)
     } catch {
       return .failure(error)
     }

@@ -28,22 +28,9 @@ package struct RequestPlace: Sendable {
       bytes = authority.drop { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }
       if bytes.first != UInt8(ascii: "/") { bytes = [UInt8(ascii: "/")] + bytes }
     }
-    return Self.printable(bytes).withoutParameters(parameters + ownParameters)
-  }
-
-  /// The bytes as text, where all that are not printable ASCII are percent-encoded.
-  private static func printable(_ bytes: ArraySlice<UInt8>) -> String {
-    var text: [UInt8] = []
-    text.reserveCapacity(bytes.count)
-    for byte in bytes {
-      if (0x21...0x7E).contains(byte) {
-        text.append(byte)
-      } else {
-        let digits = byte.hexadecimalDigits(uppercase: true)
-        text += [UInt8(ascii: "%"), digits.0, digits.1]
-      }
-    }
-    return String(decoding: text, as: UTF8.self)
+    // All that is no printable ASCII is encoded.
+    let uri = PercentEncoding.encode(Array(bytes)) { (0x21...0x7E).contains($0) }
+    return uri.withoutParameters(parameters + ownParameters)
   }
 }
 
