@@ -129,16 +129,11 @@ final class PublishScene {
 
   /// Makes turns until something has happened that other threads take part in.
   func until(_ condition: () -> Bool) async throws {
-    let deadline = MonotonicTime.now + .seconds(20)
-    settle()
-    while !condition() {
-      guard MonotonicTime.now < deadline else { throw NotInTime() }
-      try await Task.sleep(for: .milliseconds(1))
+    try await waitUntil {
       settle()
+      return condition()
     }
   }
-
-  struct NotInTime: Error {}
 
   // MARK: - Members and requests
 

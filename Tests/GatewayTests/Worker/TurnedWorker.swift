@@ -152,12 +152,9 @@ final class TurnedWorker {
 
   /// Makes turns until something has happened that other threads take part in.
   func until(_ condition: () throws -> Bool) async throws {
-    let deadline = MonotonicTime.now + .seconds(20)
-    settle()
-    while try !condition() {
-      guard MonotonicTime.now < deadline else { throw Failure(description: "it did not happen in time") }
-      try await Task.sleep(for: .milliseconds(1))
+    try await waitUntil {
       settle()
+      return try condition()
     }
   }
 
