@@ -130,6 +130,8 @@ struct tls_session {
     bool is_end_told;
     // The handshake is over.
     bool is_established;
+    // The peer was sent something of the handshake.
+    bool has_answered;
     // close_notify was sent.
     bool is_finished;
     // KeyUpdates since the last data, and of this read.
@@ -547,13 +549,18 @@ static long fail(tls_session *session, const char *fault) {
 }
 
 long tls_session_read(tls_session *session, void *buffer, size_t size, size_t most, bool is_waiting) {
+    if (!prepare_thread()) {
+        errno = ENOMEM;
+        return -1;
+    }
     begin_call(session);
     session->taken = 0;
     if (session->fault) return fail(session, session->fault);
     if (fill(session, most) < 0) return -1;
     session->updates_now = 0;
     size_t got = 0;
-    for (int records = 0; records < RECORDS_PER_READ && size - got >= RECORD; records++) {
+    for (int records = 0; records < RECORDS_PER_READ; records++) {
+        if (size - got < RECORD && SSL_is_init_finished(session->ssl)) break;
         size_t before = session->left;
         size_t count = 0;
         int result = SSL_is_init_finished(session->ssl)
@@ -581,6 +588,7 @@ long tls_session_read(tls_session *session, void *buffer, size_t size, size_t mo
     if (is_between) session->is_established = true;
     if (session->is_ended && !session->is_established && !session->fault)
         session->fault = "the connection was closed during the handshake";
+    if (shared.out_count > 0) session->has_answered = true;
     int code = is_waiting || send_out(session) ? 0 : errno;
     if (!keep(session)) code = ENOMEM;
     if (got > 0) return (long)got;
@@ -632,6 +640,8 @@ size_t tls_session_unsent(const tls_session *session, const void **bytes) {
 }
 
 bool tls_session_is_established(const tls_session *session) { return session->is_established; }
+
+bool tls_session_has_answered(const tls_session *session) { return session->has_answered; }
 
 bool tls_session_is_heard(const tls_session *session) { return session->is_heard; }
 

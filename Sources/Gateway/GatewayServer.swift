@@ -340,6 +340,7 @@ package final class GatewayServer: Sendable {
       reactor.boundSending(
         by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.process.threads))
       reactor.boundMail(to: gateway.mail.bytes)
+      if tls != nil { try reactor.startHandshakeThread(name: "handshakes-\(index)") }
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker alive while its reactor runs.
       let mailbox = reactor.mailbox { worker.handle($0) }

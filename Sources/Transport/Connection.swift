@@ -75,7 +75,7 @@ public final class Connection {
 
   /// Encrypted bytes that were read and wait for a later turn, and since when; nil if there are none.
   var heldByTLS: (bytes: Int, since: UInt64)? {
-    guard let tls, tls.held > 0, unread == nil, phase == .open else { return nil }
+    guard let tls, tls.held > 0, tls.step == nil, unread == nil, phase == .open else { return nil }
     return (tls.held, tls.heldSince)
   }
 
@@ -173,7 +173,7 @@ extension Connection {
   /// Sends what is queued, as far as the kernel takes it.
   func sendQueued() {
     isDirty = false
-    guard phase == .open || phase == .finishing else { return }
+    guard phase == .open || phase == .finishing, tls?.step == nil else { return }
     if let queue {
       let failure =
         if let tls {
@@ -405,7 +405,7 @@ extension Connection {
       if !isReady { close(.failed(ECONNRESET)) }
       return
     }
-    guard wantsInput else { return }
+    guard wantsInput, tls?.step == nil else { return }
     // Of one that is on its way down only the end is waited for, which takes nobody long.
     guard ownTurns > 0, phase == .open else {
       if read(), holdsInput { markReady() }
@@ -435,6 +435,7 @@ extension Connection {
     isReady = false
     switch phase {
     case .open where (hasMore || unread != nil) && !isReadingPaused || wantsTurn: markReady()
+    case .broken where tls?.step != nil: break
     case .broken where isReadingPaused: waitForHandler()
     case .broken where hasMore || unread != nil: markReady()
     case .broken: close(.failed(failure))
@@ -452,9 +453,19 @@ extension Connection {
 
   /// - Returns: whether there may be more right now.
   private func read() -> Bool {
-    let size = Int(readSize)
-    let count =
-      if let tls { readSecure(tls) } else { reactor.read(from: rawDescriptor, atMost: size) }
+    guard let tls else {
+      return handle(reactor.read(from: rawDescriptor, atMost: Int(readSize)), of: Int(readSize))
+    }
+    guard tls.step == nil else { return false }
+    if !awaitsTLS, !tls.isEstablished, shakeHandsElsewhere(tls) { return false }
+    return handle(readSecure(tls), of: Int(readSize))
+  }
+
+  /// - Parameters:
+  ///   - count: the outcome of a read; `errno` is set where it is -1.
+  ///   - size: how many bytes it could have taken.
+  /// - Returns: whether there may be more right now.
+  private func handle(_ count: Int, of size: Int) -> Bool {
     if count > 0 {
       guard phase == .open || phase == .broken, let handler else { return false }
       let rest = reactor.pass(count, to: handler, of: self)
@@ -511,6 +522,40 @@ extension Connection {
     if awaitsTLS { noteEstablished(tls) }
     errno = queue.sealedBytes <= Self.mostSealed ? code : ENOBUFS
     return queue.sealedBytes <= Self.mostSealed ? count : -1
+  }
+
+  /// The next step of a server's handshake is made by another thread. Until then nothing is read here, sent, or expected.
+  ///
+  /// - Returns: false where there is no such thread.
+  private func shakeHandsElsewhere(_ tls: TLSSession) -> Bool {
+    guard phase == .open || phase == .broken else { return false }
+    let isWaiting = queue != nil
+    let isBegun = reactor.makeElsewhere {
+      tls.beginStep(token: reactor.token(of: self), isWaiting: isWaiting)
+    }
+    if isBegun { watch() }
+    return isBegun
+  }
+
+  /// The other thread has made the step, or found it abandoned.
+  func finish(_ step: HandshakeStep) {
+    guard let tls, tls.step === step else { return }
+    tls.endStep(at: reactor.now)
+    reactor.noteKept(by: tls)
+    guard let outcome = step.outcome else { return close(.failed(failure)) }
+    if phase == .open {
+      if !outcome.unsent.isEmpty { unsafe outcome.unsent.withUnsafeBytes { unsafe makeQueue().seal($0) } }
+      if queue != nil { wait() }
+    } else {
+      restInKernel = tls.taken + Int(socket_unread(rawDescriptor))
+    }
+    errno = outcome.code
+    let hasMore = handle(outcome.result, of: Int(readSize))
+    switch phase {
+    case .open where hasMore && !isReadingPaused, .broken where hasMore: markReady()
+    case .broken: close(.failed(failure))
+    case .open, .finishing, .finished, .closed: watch()
+    }
   }
 
   /// Begins the handshake at the client's side.
@@ -634,7 +679,11 @@ extension Connection {
     lingering = nil
     dropUnread()
     reactor.closed(self, reason)
-    _ = giveUpDescriptor()
+    if let tls, let step = tls.step {
+      reactor.abandon(step, of: tls, on: giveUpDescriptor())
+    } else {
+      _ = giveUpDescriptor()
+    }
   }
 
   /// Reads on to the end, although nothing can be sent any more: a client may send messages and leave at once, without reading.
@@ -643,16 +692,26 @@ extension Connection {
   ///
   /// - Returns: false if nothing is left to read.
   private func breakOff(_ code: Int32) -> Bool {
+    if let step = tls?.step {
+      // What the client said before, and why it went, is learned from what is left, unless not even the hello was read.
+      step.abandon()
+      becomeBroken(code)
+      return true
+    }
     restInKernel = peerHasFinished ? 0 : Int(socket_unread(rawDescriptor))
     guard unread != nil || restInKernel > 0 || holdsInput else { return false }
+    becomeBroken(code)
+    markReady()
+    return true
+  }
+
+  private func becomeBroken(_ code: Int32) {
     phase = .broken
     failure = code
     dropQueue()
     // The system would report the break again and again.
     reactor.stopWatching(rawDescriptor)
     interest = 0
-    markReady()
-    return true
   }
 
   /// The connection is broken, and its handler has paused reading, mostly because the peer did not read. Asks the handler whether
@@ -684,11 +743,15 @@ extension Connection {
   /// Tells the kernel which events are worth a wake-up.
   private func watch() {
     guard phase != .closed, phase != .broken else { return }
+    guard tls?.step == nil else { return watch(for: 0) }
     isWaitingToSend = queue != nil && !isDirty
     let input = wantsInput ? Epoll.input : 0
-    let output = isWaitingToSend ? Epoll.output : 0
-    guard interest != input | output else { return }
-    interest = input | output
-    reactor.watch(self, for: interest)
+    watch(for: input | (isWaitingToSend ? Epoll.output : 0))
+  }
+
+  private func watch(for events: UInt32) {
+    guard interest != events else { return }
+    interest = events
+    reactor.watch(self, for: events)
   }
 }

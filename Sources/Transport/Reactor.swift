@@ -80,12 +80,27 @@ import Synchronization
   private var acceptors: [Acceptor?] = []
   private var timers: TimerWheel?
   private var hoarding: HoardingWatch?
+  /// Makes the handshakes of clients with TLS; nil where the reactor makes them itself.
+  private var handshakes: HandshakeThread?
+  /// The steps that nobody waits for any more, until they have left the other thread.
+  private var abandoned: [ObjectIdentifier: AbandonedHandshake] = [:]
   private var receivers: [any MailboxReceiver] = []
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
   private var endOfTurnWork: [any EndOfTurn] = []
   /// The time for work at the end of this turn; nil if it is not limited.
   private var lateWork: TimeLimit?
+
+  /// What a step uses until it is made.
+  private final class AbandonedHandshake {
+    let session: TLSSession
+    let descriptor: Descriptor
+
+    init(_ session: TLSSession, _ descriptor: consuming Descriptor) {
+      self.session = session
+      self.descriptor = descriptor
+    }
+  }
 
   private struct Slot {
     var connection: Connection?
@@ -182,6 +197,36 @@ extension Reactor {
     let connection = place(raw, handler, tls)
     connection.beginTLS()
     return connection
+  }
+
+  /// Has the handshakes of clients with TLS made by a thread of their own from now on; to be called once.
+  public func startHandshakeThread(name: String) throws(TransportFailure) {
+    // Unowned: the mailbox is the reactor's own.
+    let mailbox = mailbox { [unowned self] in finish($0) }
+    handshakes = try HandshakeThread(name: name) { mailbox.post($0) }
+  }
+
+  /// Has another thread make the step.
+  ///
+  /// - Returns: false where there is none.
+  func makeElsewhere(_ step: () -> HandshakeStep) -> Bool {
+    guard let handshakes else { return false }
+    handshakes.make(step())
+    return true
+  }
+
+  /// The step of a connection that is closed.
+  func abandon(_ step: HandshakeStep, of session: TLSSession, on descriptor: consuming Descriptor) {
+    step.abandon()
+    abandoned[ObjectIdentifier(step)] = AbandonedHandshake(session, descriptor)
+  }
+
+  private func finish(_ step: HandshakeStep) {
+    if let gone = abandoned.removeValue(forKey: ObjectIdentifier(step)) {
+      return gone.session.endStep(at: now)
+    }
+    slots[Token.slot(step.token)].connection?.finish(step)
+    if isUnreadOver { relieveUnread() }
   }
 
   private func place(_ raw: Int32, _ handler: any ConnectionHandler, _ tls: TLSSession?) -> Connection {
@@ -393,7 +438,7 @@ extension Reactor {
     } else if let index = Token.acceptorIndex(token) {
       acceptors[index]?.acceptAll(on: self)
     } else {
-      let slot = Int(token & 0xFFFF_FFFF)
+      let slot = Token.slot(token)
       guard slots[slot].generation == UInt32(token >> 32) else { return }
       slots[slot].connection?.handle(unsafe event.events)
     }
@@ -474,6 +519,9 @@ extension Reactor {
     finishTurn(within: nil)
     ready.removeAll()
     new.removeAll()
+    handshakes?.stop()
+    for gone in abandoned.values { gone.session.endStep(at: now) }
+    abandoned = [:]
     for receiver in receivers { receiver.close() }
     receivers = []
     endOfTurnWork = []
@@ -499,8 +547,13 @@ extension Reactor {
   func read(through tls: TLSSession, atMost size: Int, isWaiting: Bool) -> Int {
     counters.reads += 1
     let count = unsafe tls.read(into: readBuffer, atMost: size, at: now, isWaiting: isWaiting)
-    if tls.held > 0 { noteKept() }
+    noteKept(by: tls)
     return count
+  }
+
+  /// What TLS keeps for a later read has a bound over all connections.
+  func noteKept(by tls: TLSSession) {
+    if tls.held > 0 { noteKept() }
   }
 
   /// Gives the handler the bytes of a read, and gathers what the handler writes.
@@ -562,7 +615,7 @@ extension Reactor {
     epoll.remove(descriptor)
   }
 
-  private func token(of connection: Connection) -> UInt64 {
+  func token(of connection: Connection) -> UInt64 {
     UInt64(slots[Int(connection.slot)].generation) << 32 | UInt64(connection.slot)
   }
 }
@@ -572,6 +625,8 @@ private enum Token {
   static let wakeUp = UInt64.max
   static let lastGeneration: UInt32 = 0x7FFF_FFFF
   private static let acceptorMark: UInt64 = 1 << 63
+
+  static func slot(_ token: UInt64) -> Int { Int(token & 0xFFFF_FFFF) }
 
   static func acceptor(_ index: Int) -> UInt64 { acceptorMark | UInt64(index) }
 

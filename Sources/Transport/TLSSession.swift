@@ -1,7 +1,8 @@
 import CTLS
 import Glibc
 
-/// TLS on one connection, at the server's side or at the client's. Confined to the connection's reactor.
+/// TLS on one connection, at the server's side or at the client's. Confined to the connection's reactor, but for the steps of the
+/// handshake that another thread makes.
 ///
 /// What is read is decrypted into the reactor's buffer, and what is written is sent at once; it owns a buffer only while a read has
 /// left some of what came, because of its bounds.
@@ -17,6 +18,9 @@ import Glibc
   private(set) var held = 0
   /// Since when: nanoseconds of the reactor's clock.
   private(set) var heldSince: UInt64 = 0
+
+  /// The step that another thread makes. Until its outcome is there, that thread alone uses OpenSSL's session.
+  private(set) var step: HandshakeStep?
 
   /// - Parameter first: bytes that were read from the socket already; at most 32 KiB.
   /// - Returns: nil where there is no memory.
@@ -48,19 +52,20 @@ import Glibc
   func begin() -> Bool { unsafe tls_session_begin(raw) }
 
   deinit {
+    precondition(step == nil, "another thread uses the session")
     allowance.subtract(held)
     unsafe tls_session_free(raw)
   }
 
   /// Whether the handshake is over.
-  var isEstablished: Bool { unsafe tls_session_is_established(raw) }
+  var isEstablished: Bool { unsafe step == nil && tls_session_is_established(raw) }
 
   /// Whether there is something to read although the socket may have nothing.
-  var holdsInput: Bool { unsafe tls_session_holds(raw) }
+  var holdsInput: Bool { unsafe step == nil && tls_session_holds(raw) }
 
   /// Why the peer's bytes are no TLS, or none that is accepted; nil if they are.
   var fault: TLSFault? {
-    guard let words = unsafe tls_session_fault(raw) else { return nil }
+    guard step == nil, let words = unsafe tls_session_fault(raw) else { return nil }
     let source: TLSFault.Source =
       if unsafe tls_session_is_cut_off(raw) {
         .peerEnd
@@ -74,7 +79,7 @@ import Glibc
   }
 
   /// Whether the peer has sent anything.
-  var isHeard: Bool { unsafe tls_session_is_heard(raw) }
+  var isHeard: Bool { unsafe step != nil || tls_session_is_heard(raw) }
 
   /// How many bytes the last read took from the socket.
   var taken: Int { unsafe tls_session_taken(raw) }
@@ -96,6 +101,23 @@ import Glibc
     count(at: now)
     errno = code
     return read
+  }
+
+  /// Begins a step of the handshake that another thread makes.
+  ///
+  /// - Parameters:
+  ///   - token: says to whom the outcome belongs.
+  ///   - isWaiting: as for `read`.
+  func beginStep(token: UInt64, isWaiting: Bool) -> HandshakeStep {
+    let made = unsafe HandshakeStep(of: raw, token: token, isWaiting: isWaiting)
+    step = made
+    return made
+  }
+
+  /// The step's outcome is there.
+  func endStep(at now: MonotonicTime) {
+    step = nil
+    count(at: now)
   }
 
   /// Counts what is kept for the next read.

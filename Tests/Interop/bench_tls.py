@@ -4,7 +4,7 @@
 
 One server with both addresses; rounds alternate between the two, so that both see the same machine. The server is pinned to
 one processor where there are two, and this client to the other. The client is slower than the server, so what is compared is
-the server's own processor time for each message. Not a part of `make test`.
+the server's own processor time for each message. Before that, what a healthy session notices of 1,000 handshakes. Not a part of `make test`.
 """
 
 import os
@@ -21,7 +21,9 @@ import time
 from certificates import Authority
 from clients import frame, handshake, read_head
 from conftest import Gateway
+from floods import Waits, p99
 from redis_stack import wait_until
+from tls_floods import begun
 
 ROUTES = """
 installed_apps: [echo]
@@ -112,6 +114,25 @@ def idle(routes: pathlib.Path, context) -> float:
     return each
 
 
+def waits_during_handshakes(gateway: Gateway) -> None:
+    """How long one healthy session waits for its echo, while nothing else happens and while 1,000 clients shake hands."""
+    # The flood gives way to this client, which measures the server's part only.
+    pipe, process = begun(gateway.secure_port, "handshakes", 1000, niceness=19)
+    healthy = Waits(gateway.port, "/ws/")
+    quiet = healthy.quiet()
+    used = seconds_used(gateway.process.pid)
+    pipe.send("go")
+    waits = []
+    while not pipe.poll(0):
+        waits.append(healthy.one())
+    used, took = seconds_used(gateway.process.pid) - used, pipe.recv()
+    process.join()
+    waits.sort()
+    print(
+        f"a healthy session: p99 {p99(quiet) * 1e3:.3f} ms in quiet, {p99(waits) * 1e3:.3f} ms and at most {waits[-1] * 1e3:.2f} ms "
+        f"among 1,000 handshakes in {took:.2f} s ({len(waits)} echoes; the server used {used:.2f} s)")
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +145,8 @@ def main() -> None:
         gateway = started(routes)
         pin(gateway.process.pid, 0)
         pin(os.getpid(), 1)
+        for _ in range(rounds):
+            waits_during_handshakes(gateway)
         print(f"load {os.getloadavg()[0]:.1f}, {CONNECTIONS} connections, {rounds} rounds of {SECONDS} s")
         for size, in_flight in ((64, 1), (64, IN_FLIGHT), (16384, 1), (16384, IN_FLIGHT)):
             results = {name: [] for name in contexts}

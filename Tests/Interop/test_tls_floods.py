@@ -1,18 +1,14 @@
 """Clients for which TLS itself has much to do make themselves wait, not others."""
 
-import multiprocessing
 import select
-import socket
-import ssl
-import time
 
 import pytest
 
 from certificates import Authority
-from clients import frame, handshake
+from clients import frame
 from floods import Waits, p99
-from openssl_client import OpenSSLClient
 from redis_stack import wait_until
+from tls_floods import ECHO, HELLO, begun, opened
 
 # It measures.
 pytestmark = pytest.mark.alone
@@ -22,8 +18,6 @@ installed_apps: [echo]
 server: {threads: 1, tls: {certificate: site.pem, key: site.key, bind: "127.0.0.1:0"}}
 applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
 """
-HELLO = frame(0x1, b"hello")
-ECHO = b"\x81\x05hello"
 
 
 @pytest.fixture
@@ -33,13 +27,6 @@ def gateway(start, tmp_path):
     # Both addresses are open then.
     wait_until(lambda: any("started" in line for line in gateway.log))
     return gateway
-
-
-def opened(port: int, **options) -> OpenSSLClient:
-    client = OpenSSLClient(port, **options)
-    assert client.send(handshake("/ws/echo/"))
-    assert client.receive().startswith(b"HTTP/1.1 101")
-    return client
 
 
 def test_a_few_key_updates_are_followed(gateway):
@@ -97,51 +84,10 @@ def test_a_client_that_does_not_read_the_answers_to_key_updates_is_not_read(gate
         assert client.receive() == ECHO
 
 
-def flood(pipe, port: int, kind: str, count: int) -> None:
-    if kind == "handshakes":
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        raw = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(count)]
-        clients = [context.wrap_socket(sock, do_handshake_on_connect=False) for sock in raw]
-        for client in clients:
-            client.setblocking(False)
-        pipe.send("ready")
-        pipe.recv()
-        start = time.monotonic()
-        left = clients
-        while left:
-            waiting = []
-            for client in left:
-                try:
-                    client.do_handshake()
-                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                    waiting.append(client)
-            left = waiting
-    else:
-        clients = [opened(port) for _ in range(4)]
-        pipe.send("ready")
-        pipe.recv()
-        start = time.monotonic()
-        for _ in range(count):
-            for client in clients:
-                for _ in range(30):
-                    assert client.update_keys()
-                assert client.send(HELLO)
-        for client in clients:
-            got = b""
-            while len(got) < count * len(ECHO):
-                got += client.receive(1 << 16)
-    pipe.send(time.monotonic() - start)
-
-
 @pytest.mark.parametrize(("kind", "count"), [("handshakes", 1000), ("key updates", 200)])
 def test_others_hardly_notice(gateway, kind, count):
     for _ in range(3):
-        pipe, other = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(
-            target=flood, args=(other, gateway.secure_port, kind, count), daemon=True)
-        process.start()
-        assert pipe.poll(120) and pipe.recv() == "ready"
+        pipe, process = begun(gateway.secure_port, kind, count)
         healthy = Waits(gateway.port)
         quiet = healthy.quiet()
         pipe.send("go")

@@ -67,11 +67,13 @@ enum { TLS_MOST_READ = TLS_MOST_HELD + 32 * 1024 };
 
 /// Reads at most `most` bytes from the socket, and decrypts what is complete. Goes on with the handshake before.
 ///
+/// With a `size` of 0 only the handshake goes on, and what comes behind it is kept for the next read.
+///
 /// One call ends after a bounded number of records: then `tls_session_holds`. What the library itself has to say is sent, unless
 /// `is_waiting`: then encrypted bytes of before wait for the socket, and all of it is unsent.
-/// Returns the number of bytes in `buffer`, of at least `TLS_MOST_READ`; 0 at the end, with or without close_notify; -1 with
+/// Returns the number of bytes in `buffer`, of 0 or at least `TLS_MOST_READ`; 0 at the end, with or without close_notify; -1 with
 /// `errno`: EAGAIN if nothing can be read now, EPROTO for a violation of the protocol (see `tls_session_fault`).
-long tls_session_read(tls_session *_Nonnull session, void *_Nonnull buffer, size_t size, size_t most, bool is_waiting);
+long tls_session_read(tls_session *_Nonnull session, void *_Nullable buffer, size_t size, size_t most, bool is_waiting);
 
 /// How many bytes from the socket are kept for the next read.
 size_t tls_session_held(const tls_session *_Nonnull session);
@@ -99,6 +101,9 @@ void tls_session_finish(tls_session *_Nonnull session);
 size_t tls_session_unsent(const tls_session *_Nonnull session, const void *_Nullable *_Nonnull bytes);
 
 bool tls_session_is_established(const tls_session *_Nonnull session);
+
+/// Whether a read has answered the peer: what a server still has to compute for the handshake is little.
+bool tls_session_has_answered(const tls_session *_Nonnull session);
 
 /// Whether the peer has sent a byte.
 bool tls_session_is_heard(const tls_session *_Nonnull session);

@@ -14,6 +14,8 @@ struct DescriptorShares: Sendable, Equatable {
 enum DescriptorNeeds {
   /// A reactor: an event queue and its signal.
   static let reactor = 2
+  /// The signal of the thread that makes a reactor's handshakes.
+  static let handshakes = 1
   /// An event loop of NIO: an event queue, a signal and a timer. Where it cannot have them, NIO ends the process.
   static let eventLoop = 3
   /// A host of Redis: its connections.
@@ -41,7 +43,8 @@ enum DescriptorNeeds {
     let hosts = redisHosts(of: configuration)
     let loops = 1 + (hosts > 0 ? 1 : 0) + (configuration.served.hasSecureUpstreams ? threads : 0)
     // Those of the memory and of the stop are no workers.
-    let reactors = (threads + 2) * reactor
+    let hasTLS = configuration.server.tls != nil
+    let reactors = (threads + 2) * reactor + (hasTLS ? threads * handshakes : 0)
     let client = DescriptorLimit.own(configuration) + DescriptorLimit.upstream(configuration)
     return log + dispatch + moments + loops * eventLoop + reactors
       + threads * listeners(of: configuration) + hosts * redisHost + client
