@@ -12,8 +12,16 @@ final class HandshakeThread: Sendable {
   private final class Queue: Sendable {
     private struct Waiting {
       var first = Deque<HandshakeStep>()
-      /// Of clients that have got an answer: what has begun ends before more begins.
+      /// Of clients that have got an answer.
       var later = Deque<HandshakeStep>()
+      /// They take turns: what has begun ends before much more begins, and who sends the rest of a handshake in many small pieces
+      /// does not keep the others out.
+      var isLaterNext = true
+
+      mutating func take() -> HandshakeStep? {
+        defer { isLaterNext.toggle() }
+        return isLaterNext ? later.popFirst() ?? first.popFirst() : first.popFirst() ?? later.popFirst()
+      }
     }
 
     private let waiting = Mutex(Waiting())
@@ -24,7 +32,7 @@ final class HandshakeThread: Sendable {
       }
     }
 
-    func take() -> HandshakeStep? { waiting.withLock { $0.later.popFirst() ?? $0.first.popFirst() } }
+    func take() -> HandshakeStep? { waiting.withLock { $0.take() } }
   }
 
   /// Where both want one processor, the thread gets a tenth of it: a reactor that has no pause is not held up, and nobody waits for ever.
