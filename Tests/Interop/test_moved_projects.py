@@ -1,4 +1,4 @@
-"""Three Django projects with consumers on Daphne, and the same without consumers behind Sluice: one page has to work with both."""
+"""Three Django projects with consumers on Daphne, and the same without consumers behind Sluice: one client has to work with both."""
 
 import itertools
 import json
@@ -10,6 +10,7 @@ import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from browser import Browser
 from conftest import ROOT
 from manual import blocks_of
 from redis_stack import RedisGateway, RedisServer, wait_until
@@ -399,6 +400,28 @@ def test_both_at_once(site):
 # The manual.
 
 MOVED = ROOT / "docs/moved.md"
+
+
+@both
+def test_what_changes_on_the_page(site, stage, tmp_path):
+    """The function of the manual, in a browser: what is heard is the same before and after, a mistake too."""
+    site = site("taxi", stage)
+    tell = dict(zip(["before", "after"], (block.text for block in blocks_of(MOVED) if block.language == "js")))[stage]
+    browser = Browser(tmp_path / "profile")
+    try:
+        page = browser.open(site.url("http", "/healthz/"))
+        page.run(f"""
+            const token = {json.dumps(site.token("carl"))}, heard = [], received = (frame) => heard.push(frame)
+            const socket = new WebSocket(`ws://${{location.host}}/taxi/?token=${{token}}`)
+            socket.onmessage = ({{data}}) => received(JSON.parse(data))
+            {tell}""")
+        page.wait_for("socket.readyState === 1")
+        page.run("tell({type: 'create.trip', data: {pick_up: 'station', drop_off: 'harbour'}})")
+        page.wait_for("heard.length === 1 && heard[0].type === 'echo.message' && heard[0].data.rider === 'carl'")
+        page.run("tell({type: 'create.trip', data: {}})")
+        page.wait_for("heard.length === 2 && heard[1].type === 'error.message' && heard[1].data.pick_up")
+    finally:
+        browser.close()
 
 
 def lines_of(*names: str) -> int:
