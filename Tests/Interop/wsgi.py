@@ -1,4 +1,4 @@
-"""A Django project under gunicorn, for tests that need a real one."""
+"""A Django project under gunicorn or Daphne, for tests that need a real one."""
 
 import os
 import pathlib
@@ -16,8 +16,8 @@ SECRET = "a secret of more than the thirty-two bytes that HS256 wants"
 class Project:
     """gunicorn with a project, whose database is new."""
 
-    def __init__(self, home: pathlib.Path, folder: pathlib.Path, site: str, set_up: str, ready: str, env: dict = {}):
-        """`set_up` runs in Django before it starts; `ready` is the path of a page that it answers then."""
+    def __init__(self, home: pathlib.Path, folder: pathlib.Path, site: str, set_up: str | None, ready: str, env: dict = {}):
+        """`set_up` runs in Django before it starts, or is `None` if the database of `home` is there; `ready` is the path of a page."""
         home.mkdir(exist_ok=True)
         self.env = {
             **os.environ,
@@ -32,19 +32,25 @@ class Project:
             "import django; django.setup()\n"
             "from django.core.management import call_command; call_command('migrate', run_syncdb=True, verbosity=0)\n"
         )
-        subprocess.run([sys.executable, "-c", migrate + set_up], env=self.env, check=True, timeout=120)
-        command = [sys.executable, "-m", "gunicorn", f"{site}.wsgi", "--bind", "127.0.0.1:0", "--threads", "4"]
-        command += ["--worker-tmp-dir", str(home), "--no-control-socket"]
+        if set_up is not None:
+            subprocess.run([sys.executable, "-c", migrate + set_up], env=self.env, check=True, timeout=120)
+        command = [sys.executable, "-m", *self.server(site, home)]
         self.process = subprocess.Popen(command, env=self.env, cwd=home, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
-            if found := re.search(r"Listening at: http://127.0.0.1:(\d+)", line):
+            if found := re.search(r"(?:Listening at: http://|Listening on TCP address )127.0.0.1:(\d+)", line):
                 self.port = int(found[1])
                 break
         else:
-            raise AssertionError("gunicorn did not start")
+            raise AssertionError("the server did not start")
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
         # It listens before the worker has started; a request waits for the worker.
         assert requests.get(self.url(ready), timeout=60).ok
+
+    def server(self, site: str, home: pathlib.Path) -> list[str]:
+        """The module of a server, and its arguments."""
+        return [
+            "gunicorn", f"{site}.wsgi", "--bind", "127.0.0.1:0", "--threads", "4", "--worker-tmp-dir", str(home), "--no-control-socket",
+        ]
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -60,3 +66,10 @@ class Project:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
+
+
+class ChannelsProject(Project):
+    """Daphne with a project that has consumers."""
+
+    def server(self, site: str, home: pathlib.Path) -> list[str]:
+        return ["daphne", "-b", "127.0.0.1", "-p", "0", f"{site}.asgi:application"]

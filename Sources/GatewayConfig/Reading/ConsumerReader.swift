@@ -201,8 +201,7 @@ struct ConsumerReader {
     guard let entry = options["group"] else {
       guard !isPreset else { return nil }
       return reading.refuse(
-        .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range,
-        hint: "group: \(type.rawValue)_{room}")
+        .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range, hint: reader.example(type.rawValue))
     }
     guard let templates = reader.readTemplates(entry.value) else { return nil }
     let configuration = GroupConfiguration(

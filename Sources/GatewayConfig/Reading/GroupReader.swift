@@ -27,6 +27,15 @@ struct GroupReader {
     return templates.count == items.count ? templates : nil
   }
 
+  /// What a route without a group may write: `group: user_{user}`.
+  ///
+  /// - Parameter word: what the name begins with, if it is not for one user.
+  func example(_ word: String) -> String {
+    if let capture = captures?.first { return "group: \(word)_{\(capture)}" }
+    if hasIdentity == true { return "group: user_{user}" }
+    return "group: \(word)_{room}\(captures == nil ? "" : ", with <slug:room> in the path")"
+  }
+
   /// One pattern, or a list of them.
   func readPatterns(_ node: Node, _ what: String) -> [GroupPattern] {
     let items = items(of: node, what, atMost: Self.mostPatterns) ?? []
