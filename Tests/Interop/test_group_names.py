@@ -112,7 +112,7 @@ def test_a_user_is_what_the_authenticator_says(gateway):
         assert session.recv(timeout=20) == "hello"
     for user in ("ann", "015", "-1", "sluice.x", "1_5"):
         assert refused(gateway, "/ws/number/", bearer(user)) == 401, user
-    assert gateway.says("refused", "status=401", "as: int")
+    assert gateway.says("refused", "status=401", "in another form", "as: int")
 
 
 def test_a_list_makes_one_group_of_each_element(gateway):

@@ -106,6 +106,13 @@ def hears(gateway, session, group: str) -> bool:
         return False
 
 
+def test_groups_that_a_route_does_not_take_are_passed_over_and_told_once(gateway):
+    for _ in range(2):
+        with connect(gateway.ws("/ws/plain/")) as session:
+            assert not hears(gateway, session, "room_1")
+    assert len([line for line in gateway.log if "passes over" in line and "groups_from_view" in line]) == 1
+
+
 def close_of(session) -> tuple[int, str]:
     with pytest.raises(ConnectionClosed) as closed:
         session.recv(timeout=30)

@@ -81,8 +81,12 @@ struct ClaimRules: Sendable {
 
   func user(in claims: JSON) throws(TokenFault) -> String {
     guard let user = claims.userName(among: users, as: userType) else {
+      let isOfOtherType = userType != nil && claims.userName(among: users) != nil
       throw TokenFault(
-        "the token has no claim that names its user", detail: claims.whyNoUser(among: users, as: userType))
+        isOfOtherType
+          ? "the token names its user in another form than this server takes"
+          : "the token has no claim that names its user",
+        detail: claims.whyNoUser(among: users, as: userType))
     }
     return user
   }

@@ -70,7 +70,7 @@ struct IdentityCallback: Sendable {
       }
       // By its own expiry the identity is not valid any more.
       guard !verdict.hasExpired else { return .refused(.badToken("the identity has expired")) }
-      if let fault = groups?.fault(in: members) { return questions.unusable(fault) }
+      if let fault = questions.groupFault(in: members, for: groups) { return questions.unusable(fault) }
       late?.check(members.expiry)
       return .identity(
         Identity(user: user, claims: members, groups: members.groupNames ?? [], expires: members.expiry))

@@ -78,7 +78,7 @@ struct PermissionCheck: Sendable {
             reason: "the answer names another user than the one who was asked about",
             hint: "leave out \"user\": permission says whether, not who"))
       }
-      if let fault = groups?.fault(in: members) { return questions.unusable(fault) }
+      if let fault = questions.groupFault(in: members, for: groups) { return questions.unusable(fault) }
       return .identity(identity.adding(members))
     }
   }

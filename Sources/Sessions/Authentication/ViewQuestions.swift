@@ -1,6 +1,7 @@
 import Bytes
 import GatewayConfig
 import JSON
+import Routing
 import Synchronization
 import WebSocketCore
 
@@ -14,6 +15,8 @@ final class ViewQuestions: Sendable {
   /// Those about open sessions.
   private let sharedRechecks = SharedQuestions()
   private let check: Check
+  /// A line has told of groups that a route passes over.
+  private let hasToldOfGroups = Atomic(false)
   /// Questions about open sessions that are under way.
   private let rechecks = Atomic(0)
 
@@ -61,6 +64,15 @@ final class ViewQuestions: Sendable {
   func unusable(_ fault: AnswerFault) -> Authentication {
     _ = fail(fault.reason, hint: fault.hint)
     return .unavailable
+  }
+
+  /// Why the groups of an answer cannot be used; nil if they can. A route that takes none passes them over.
+  func groupFault(in answer: JSON, for groups: GroupsFromView?) -> AnswerFault? {
+    if let groups { return groups.fault(in: answer) }
+    if answer.groupNames?.isEmpty == false, !hasToldOfGroups.exchange(true, ordering: .relaxed) {
+      failures.recordGroupsPassedOver(configuration.url, of: server.user)
+    }
+    return nil
   }
 
   private func fetch(_ question: Question, _ key: Question.Key, isRecheck: Bool = false) async -> Verdict {

@@ -71,6 +71,17 @@ package final class UpstreamFailures: Sendable {
       ]))
   }
 
+  /// A view has answered groups about a client of a route that takes none from it. Told once for each view: many answer the groups
+  /// of Django's own there.
+  func recordGroupsPassedOver(_ upstream: UpstreamConfiguration, of user: UpstreamUser) {
+    log.log(
+      "a view named groups that a route passes over", at: .info, paced: repeatPace,
+      user.facts(with: [
+        "upstream": "\(upstream.place)",
+        "hint": "if clients are to be in them, list them in the route's \"groups_from_view\"",
+      ]))
+  }
+
   /// A view is not asked again about an open session, because it has not answered so many questions of that kind yet.
   func recordSlowRecheck(_ upstream: UpstreamConfiguration, of user: UpstreamUser, waiting: Int) {
     log.log(
