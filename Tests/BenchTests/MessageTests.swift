@@ -67,6 +67,19 @@ struct MessageTests {
     #expect(MessageShape(size: 20, template: MessageShape.json).fault(isStamped: false) == nil)
     #expect(MessageShape(size: 14, template: MessageShape.json).fault(isStamped: false) != nil)
   }
+
+  @Test func `the least size is told of what the size is of`() {
+    let template = MessageShape.publishing(to: "a")
+    for (least, shape) in [
+      (32, { MessageShape(size: $0) }), (47, { MessageShape(size: $0, template: MessageShape.json) }),
+      (32, { MessageShape(textSize: $0, template: template) }),
+    ] as [(Int, (Int) -> MessageShape)] {
+      #expect(shape(least).fault(isStamped: true) == nil)
+      #expect(
+        shape(least - 1).fault(isStamped: true)?.hasPrefix("--size must be at least \(least) bytes") == true)
+    }
+    #expect(MessageShape(textSize: 1, template: template).fault(isStamped: false) == nil)
+  }
 }
 
 struct OrderCheckTests {
