@@ -1,3 +1,4 @@
+import NetworkFaults
 import Transport
 
 /// One connection of a load, from its first byte to its last. Its part decides what it does in between, and a subclass how that is
@@ -137,7 +138,7 @@ extension LoadClient: ConnectionHandler {
   final func drained() {}
 
   final func closed(_ reason: ConnectionEnd) {
-    fail(connection?.tlsFault?.text ?? reason.text)
+    fail(connection?.tlsFault.map { PeerFault($0, of: .server).sentence } ?? reason.text)
     connection = nil
   }
 }
@@ -149,13 +150,5 @@ extension ConnectionEnd {
     case .local, .finished: "the connection was closed"
     case .failed(let code): "the connection broke: \(TransportFailure.text(code))"
     }
-  }
-}
-
-extension TLSFault {
-  fileprivate var text: String {
-    isAboutTrust
-      ? "the certificate of the server is not trusted: \(reason) (--cacert names one to trust, --insecure trusts any)"
-      : "TLS with the server failed: \(reason)"
   }
 }
