@@ -82,6 +82,18 @@ struct MessageTests {
   }
 }
 
+struct SentTimesTests {
+  @Test func `times are found by number, however many there are`() {
+    var times = SentTimes()
+    for time in 0..<5 { times.append(UInt64(time)) }
+    #expect(times.removeFirst() == 0)
+    #expect(times.removeFirst() == 1)
+    for time in 5..<40 { times.append(UInt64(time)) }
+    #expect((times.first, times.next, times.count) == (2, 40, 38))
+    #expect((2..<40).allSatisfy { times[UInt32($0)] == UInt64($0) })
+  }
+}
+
 struct OrderCheckTests {
   @Test func `duplicates and late ones are found, gaps are not late`() {
     var check = OrderCheck()

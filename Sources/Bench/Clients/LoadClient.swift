@@ -54,6 +54,9 @@ class LoadClient {
   /// Why a server that ends the connection has failed.
   var endedEarly: String { "the server closed a connection" }
 
+  /// Whether a server that ends the connection now does what it may (RFC 9112 section 9.3): another one is opened then.
+  var mayBeEnded: Bool { false }
+
   /// How much of what the client has sent is not answered yet.
   var awaited: Int { 0 }
 
@@ -101,6 +104,14 @@ extension LoadClient {
     connection?.abort()
   }
 
+  /// Gives way to another connection, because the server serves this one no longer.
+  final func renew() {
+    guard isOpen else { return }
+    state = .ended
+    connection?.abort()
+    crew.renew(self)
+  }
+
   /// Ends a connection whose server has not answered in time.
   final func giveUpOpening() {
     if isOpening { fail(unanswered) }
@@ -132,7 +143,7 @@ extension LoadClient: ConnectionHandler {
   }
 
   final func peerFinished() {
-    fail(endedEarly)
+    if mayBeEnded { renew() } else { fail(endedEarly) }
   }
 
   final func drained() {}
