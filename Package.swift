@@ -9,9 +9,9 @@ import PackageDescription
 //     3  Consumers                                       what a session does
 //     3  RedisLayers                                     how an event travels from process to process
 //     2  ChannelLayers                                   how an event travels
+//     2  Bench                                           what a load is, and what it measures
 //     2  RedisClient                                     what speaks to a Redis, and keeps a connection
 //     1  GatewayConfig                                   what the operator wrote
-//     1  Bench                                           what a load is, and what it measures
 //     1  NetworkFaults                                   why a connection failed, and how a dead one is found
 //     0  CLinux   CTLS   CYAML   CZlib   Bytes   JSON   Routing   WebSocketCore   Transport
 let package = Package(
@@ -104,7 +104,7 @@ let package = Package(
     .target(
       name: "Bench",
       dependencies: [
-        "Bytes", "JSON", "Transport", "WebSocketCore",
+        "Bytes", "JSON", "NetworkFaults", "Transport", "WebSocketCore",
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
 

@@ -370,8 +370,10 @@ extension GatewayServer {
         if case .stopNow = event { parts.abandon() }
       case .workerFinished:
         workers -= 1
-        // No worker is left to begin another TLS connection.
-        if workers == 0 { parts.tls?.stop { [lifecycle] in lifecycle.yield(.serviceFinished) } }
+        guard workers == 0 else { break }
+        // No worker is left to hand over a connection, or to begin one with TLS.
+        parts.http.endArrivals()
+        parts.tls?.stop { [lifecycle] in lifecycle.yield(.serviceFinished) }
       case .serviceFinished: services -= 1
       case .renew(let certificates): renew(certificates, of: parts.tls)
       }
@@ -408,6 +410,6 @@ extension GatewayServer {
       }
       worker.mailbox.post(.stop(order))
     }
-    parts.http.stop()
+    parts.http.stop(within: shutdown.grace)
   }
 }

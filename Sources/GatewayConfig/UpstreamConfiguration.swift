@@ -21,6 +21,11 @@ package struct UpstreamConfiguration: Sendable, Hashable {
     package var authorities: String?
     /// If false, another server can pretend to be the upstream.
     package var verifiesCertificate = true
+
+    package init(authorities: String? = nil, verifiesCertificate: Bool = true) {
+      self.authorities = authorities
+      self.verifiesCertificate = verifiesCertificate
+    }
   }
 
   package var scheme: Scheme

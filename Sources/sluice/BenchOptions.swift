@@ -33,13 +33,7 @@ struct BenchOptions: ParsableArguments {
       valueName: "name: value"))
   var header: [String] = []
 
-  @Option(
-    help: ArgumentHelp(
-      "Certificates in PEM to trust, instead of those that the system trusts.", valueName: "file"))
-  var cacert: String?
-
-  @Flag(help: "Accept any certificate.")
-  var insecure = false
+  @OptionGroup var certificates: TrustOptions
 
   @Option(help: "Process id of the server on this machine, to measure its processor time and memory.")
   var pid: Int32?
@@ -60,9 +54,6 @@ struct BenchOptions: ParsableArguments {
     try check(seconds, in: 0.1...3600, "--seconds")
     try check(warmUp, in: 0...600, "--warm-up")
     try check(timeout, in: 0.1...600, "--timeout")
-    guard cacert == nil || !insecure else {
-      throw ValidationError("--cacert and --insecure cannot be used together.")
-    }
     if let pid { try check(pid, in: 1...(.max), "--pid") }
     for field in header where HeaderField(argument: field) == nil {
       throw ValidationError("--header must be \"Name: value\", not \"\(field)\".")
@@ -78,7 +69,7 @@ struct BenchOptions: ParsableArguments {
     load.threads = threads
     load.fields = header.compactMap { HeaderField(argument: $0) }
     load.server = pid
-    load.trust = insecure ? .anybody : cacert.map { .file($0) } ?? .system
+    load.trust = certificates.trust
     return load
   }
 

@@ -82,18 +82,19 @@ struct DisconnectCommand: AsyncParsableCommand {
       throw ValidationError("Say whose sessions: --user, --group or --address.")
     }
     do {
+      let client = PublishClient(trust: try route.certificates.clientTrust())
       var target = try target()
       if !target.url.hasSuffix("/") { target.url += "/" }
       target.url += PublishConfiguration.Operation.disconnect.rawValue
-      if list { return try report(list: try await PublishClient.send(.GET, to: target), target.url) }
+      if list { return try report(list: try await client.send(.GET, to: target), target.url) }
       if lift {
         let query = [("user", user), ("group", group)].compactMap { name, value in
           value.map { "\(name)=\($0.percentEncodedComponent)" }
         }
         target.url += "?" + query.joined(separator: "&")
-        return try report(try await PublishClient.send(.DELETE, to: target), target.url)
+        return try report(try await client.send(.DELETE, to: target), target.url)
       }
-      try report(try await PublishClient.post(body, to: target), target.url)
+      try report(try await client.post(body, to: target), target.url)
     } catch  where error is PublishClient.Failure || error is PublishTarget.Unknown {
       throw Output.failure("sluice: \(error)")
     }

@@ -1,5 +1,7 @@
 import AsyncHTTPClient
+import Bench
 import Gateway
+import GatewayConfig
 import Glibc
 import NIOCore
 import NIOHTTP1
@@ -9,7 +11,10 @@ import Sessions
 import Transport
 
 /// Sends publish requests to a running gateway.
-enum PublishClient {
+struct PublishClient {
+  /// Whose certificates it accepts.
+  let trust: UpstreamConfiguration.Trust
+
   /// Why there is no answer, as a sentence.
   struct Failure: Error, CustomStringConvertible {
     var description: String
@@ -21,18 +26,21 @@ enum PublishClient {
   private static let longestAnswer = 1 << 20
 
   /// - Parameter body: JSON.
-  static func post(
+  func post(
     _ body: [UInt8], to target: PublishTarget, idempotencyKey: String? = nil
   ) async throws(Failure) -> Answer {
     try await send(.POST, body, to: target, idempotencyKey: idempotencyKey)
   }
 
   /// - Parameter body: JSON; nil for a request without one.
-  static func send(
+  func send(
     _ method: HTTPMethod, _ body: [UInt8]? = nil, to target: PublishTarget, idempotencyKey: String? = nil
   ) async throws(Failure) -> Answer {
     if let shortage = DescriptorLimit.shortageOfClient() { throw Failure(description: shortage) }
-    let client = HTTPClient.guarded(on: .singleton) { $0.timeout.connect = .seconds(10) }
+    let client = HTTPClient.guarded(on: .singleton) {
+      $0.timeout.connect = .seconds(10)
+      $0.tlsConfiguration = trust.clientConfiguration
+    }
     var request = HTTPClientRequest(url: target.url)
     request.method = method
     // The path of a socket takes the place of a host in the URL, but is not one.
@@ -45,8 +53,8 @@ enum PublishClient {
     }
     let outcome: Result<Answer, any Error>
     do {
-      let response = try await client.execute(request, timeout: patience)
-      let text = try await response.body.collect(upTo: longestAnswer)
+      let response = try await client.execute(request, timeout: Self.patience)
+      let text = try await response.body.collect(upTo: Self.longestAnswer)
       outcome = .success((Int(response.status.code), Array(text.readableBytesView)))
     } catch {
       outcome = .failure(error)
@@ -55,7 +63,7 @@ enum PublishClient {
       try await client.shutdown()
       return try outcome.get()
     } catch {
-      throw Failure(description: "\(target.url) cannot be reached: \(words(for: error))")
+      throw Failure(description: "\(target.url) cannot be reached: \(Self.words(for: error))")
     }
   }
 
@@ -69,7 +77,7 @@ enum PublishClient {
     case _ where isRefused(error):
       (NetworkFault.words(for: error) ?? "\(error)")
         + "; is the gateway running? If it was started with --bind, give its URL with --url"
-    default: NetworkFault.words(for: error) ?? PeerFault(error, of: .server).description
+    default: NetworkFault.words(for: error) ?? PeerFault(error, of: .server).sentence
     }
   }
 

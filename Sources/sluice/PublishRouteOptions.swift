@@ -14,6 +14,8 @@ struct PublishRouteOptions: ParsableArguments {
       "Environment variable with the token, instead of the one in the configuration.", valueName: "name"))
   var tokenEnv: String?
 
+  @OptionGroup var certificates: TrustOptions
+
   /// - Throws: wrong usage.
   func check() throws {
     try PublishAddress.check(url)

@@ -64,7 +64,8 @@ struct SendCommand: AsyncParsableCommand {
     let body = try body(for: group)
     do {
       let target = try route.target(in: file) { try PublishTarget([group], in: $0, at: $1) }
-      let answer = try await PublishClient.post(body, to: target, idempotencyKey: idempotencyKey)
+      let client = PublishClient(trust: try route.certificates.clientTrust())
+      let answer = try await client.post(body, to: target, idempotencyKey: idempotencyKey)
       try report(answer, from: target.url, group)
     } catch  where error is PublishClient.Failure || error is PublishTarget.Unknown {
       throw Output.failure("sluice: \(error)")

@@ -7,8 +7,10 @@ private func measurement(_ work: Load.Work, generator: (used: Double, waited: Do
 {
   var load = Load(work)
   load.connections = 1
+  var tally = Tally()
+  tally.main.operations = 1
   return Measurement(
-    url: "ws://a/", load: load, opened: 1, opening: .milliseconds(2), seconds: 2, tally: Tally(),
+    url: "ws://a/", load: load, opened: 1, opening: .milliseconds(2), seconds: 2, tally: tally,
     generator: generator, isInterrupted: false)
 }
 
@@ -72,6 +74,38 @@ struct MeasurementTextTests {
       stopped.remarks == [
         "the run was stopped early: the figures cover the time until then", "first problem: why",
       ])
+  }
+
+  @Test func `where nothing arrives, what was waited for is told`() {
+    var echo = measurement(.echo(inFlight: 1))
+    #expect(echo.isGood && echo.remarks.isEmpty)
+    echo.tally.main.operations = 0
+    #expect(!echo.isGood)
+    #expect(echo.remarks.map { $0.prefix(32) } == ["nothing came back within 2.00 s:"])
+    for (work, words) in [
+      (.fanOut(publishers: 1, .window(1)), "subscribers: a route for this load"),
+      (.events(publishers: 1, .rate(5)), "streams of ws://a/: is the group that is published to"),
+      (.publish(inFlight: 1), "listeners of ws://b/: is the group that is published to"),
+    ] as [(Load.Work, String)] {
+      var silent = measurement(work)
+      silent.load.listeners = try? Load.Listeners(Target("ws://b/"), count: 1)
+      silent.tally.publishedInAll = 1
+      #expect(!silent.isGood)
+      #expect(silent.remarks.count == 1)
+      #expect(
+        silent.remarks.first?.hasPrefix("nothing arrived: 1 message published, and none came to the \(words)")
+          == true, "\(silent.remarks)")
+      silent.tally.delivered = 1
+      #expect(silent.remarks.isEmpty)
+    }
+  }
+
+  @Test func `connections that were opened again are told`() {
+    var publishing = measurement(.publish(inFlight: 1))
+    #expect(publishing.text.contains(" 0 lost\n"))
+    publishing.tally.reopened = 3
+    #expect(publishing.text.contains(" 0 lost, 3 reopened\n"))
+    #expect(publishing.isGood)
   }
 
   @Test(arguments: [

@@ -67,6 +67,31 @@ struct MessageTests {
     #expect(MessageShape(size: 20, template: MessageShape.json).fault(isStamped: false) == nil)
     #expect(MessageShape(size: 14, template: MessageShape.json).fault(isStamped: false) != nil)
   }
+
+  @Test func `the least size is told of what the size is of`() {
+    let template = MessageShape.publishing(to: "a")
+    for (least, shape) in [
+      (32, { MessageShape(size: $0) }), (47, { MessageShape(size: $0, template: MessageShape.json) }),
+      (32, { MessageShape(textSize: $0, template: template) }),
+    ] as [(Int, (Int) -> MessageShape)] {
+      #expect(shape(least).fault(isStamped: true) == nil)
+      #expect(
+        shape(least - 1).fault(isStamped: true)?.hasPrefix("--size must be at least \(least) bytes") == true)
+    }
+    #expect(MessageShape(textSize: 1, template: template).fault(isStamped: false) == nil)
+  }
+}
+
+struct SentTimesTests {
+  @Test func `times are found by number, however many there are`() {
+    var times = SentTimes()
+    for time in 0..<5 { times.append(UInt64(time)) }
+    #expect(times.removeFirst() == 0)
+    #expect(times.removeFirst() == 1)
+    for time in 5..<40 { times.append(UInt64(time)) }
+    #expect((times.first, times.next, times.count) == (2, 40, 38))
+    #expect((2..<40).allSatisfy { times[UInt32($0)] == UInt64($0) })
+  }
 }
 
 struct OrderCheckTests {

@@ -505,23 +505,33 @@ struct HTTPConnectionTests {
     }
   }
 
-  @Test func `a stop closes those that wait, refuses half a head and takes nothing new`() async throws {
+  @Test func `a stop closes those that wait, refuses half a head and takes one request more`() async throws {
     try await serving { scene in
       let idle = try scene.ask(hello)
+      let quick = try scene.ask(hello)
       let begun = try scene.ask(hello + "GET /")
       let late = try scene.ask(hello)
-      for client in [idle, begun, late] { _ = client.plain() }
+      for client in [idle, quick, begun, late] { _ = client.plain() }
       let slow = try scene.ask(request("GET /large/"))
       late.send(hello + hello)
       let reports = scene.stop()
       scene.settle()
+      // Whoever does not know of the stop yet is answered.
+      quick.send(hello + hello)
+      scene.settle()
+      #expect(undated(quick.plain()) == answer("200 OK", "hello", close: true) && quick.isOver)
+      #expect(!idle.isOver)
+      scene.pass(.milliseconds(400))
+      #expect(!idle.isOver)
+      scene.pass(.milliseconds(200))
       #expect(idle.heard() == ["end"])
       #expect(begun.plain().contains("HTTP/1.1 503 Service Unavailable\r\n"))
       #expect(undated(late.plain()) == answer("200 OK", "hello", close: true))
       #expect(reports.count == 0)
-      let rest = scene.readOutPlain(slow)
-      #expect(rest.hasSuffix("0123456789") && slow.isOver)
-      for client in [idle, begun, late, slow] { client.hangUp() }
+      #expect(scene.readOutPlain(slow).hasSuffix("0123456789"))
+      scene.pass(.milliseconds(100))
+      #expect(slow.heard() == ["end"])
+      for client in [idle, quick, begun, late, slow] { client.hangUp() }
       scene.settle()
       #expect((reports.count, scene.connections) == (1, 0))
     }
@@ -539,6 +549,18 @@ struct HTTPConnectionTests {
       client.hangUp()
       scene.settle()
       #expect((reports.count, scene.connections) == (1, 0))
+    }
+  }
+
+  @Test func `half of a short stop is left for the end`() async throws {
+    try await serving { scene in
+      let idle = try scene.ask(hello)
+      _ = idle.plain()
+      _ = scene.stop(grace: .milliseconds(100))
+      scene.settle()
+      #expect(!idle.isOver)
+      scene.pass(.milliseconds(100))
+      #expect(idle.heard() == ["end"])
     }
   }
 

@@ -96,8 +96,25 @@ struct HTTPMessageHandlerTests {
 
   @Test func `a stop is told with the next answer, which keeps what else it says of the connection`() throws {
     try request()
-    channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    channel.pipeline.fireUserInboundEventTriggered(HTTPMessageHandler.Stop(lastRequests: .seconds(1)))
     #expect(try answer(.ok, [("Connection", "Upgrade")]).head.headers["connection"] == ["close, Upgrade"])
+  }
+
+  @Test func `a stop leaves time for one request more, and for the client's end`() throws {
+    channel.pipeline.fireUserInboundEventTriggered(HTTPMessageHandler.Stop(lastRequests: .seconds(1)))
+    try request()
+    #expect(try answer(.ok).head.headers["connection"] == ["close"])
+    channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+    #expect(channel.isActive)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+    #expect(!channel.isActive)
+  }
+
+  @Test func `a connection that nothing was asked on is closed by halves`() throws {
+    channel.close(promise: nil)
+    #expect(channel.isActive)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(2))
+    #expect(!channel.isActive)
   }
 
   @Test func `an answer of unknown length ends the connection of an old client`() throws {

@@ -188,6 +188,73 @@ def answering(*answers: bytes):
         listener.close()
 
 
+@contextlib.contextmanager
+def ending(most: int):
+    """A server that accepts so many requests of each connection, and ends it with its last answer, as nginx does. Yields its host, and
+    what was answered on each connection."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+    served: list[int] = []
+
+    def serve(connection: socket.socket) -> None:
+        number = len(served)
+        served.append(0)
+        with connection, contextlib.suppress(OSError), connection.makefile("rb") as requests:
+            while served[number] < most:
+                length = 0
+                while (line := requests.readline()) not in (b"\r\n", b""):
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                if not line:
+                    return
+                requests.read(length)
+                served[number] += 1
+                last = b"Connection: close\r\n" if served[number] == most else b""
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + last + b"\r\nok")
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}", served
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_connections_that_end_after_a_number_of_requests_are_reopened(in_flight):
+    with ending(most=20) as (host, served):
+        done = bench("publish", *SHORT, "--in-flight", in_flight, "--template", "{body}", "--format", "json", f"http://{host}/")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["opened"], result["failed"], result["lost_connections"], result["unanswered"]) == (10, 0, 0, 0)
+    assert result["reopened_connections"] > 0 < result["operations"]
+    assert max(served) == 20
+
+
+@pytest.mark.parametrize("pace", [["--window", "4"], ["--rate", "200"]])
+def test_publishers_of_events_that_are_ended_go_on(publishing, pace):
+    # Nobody gets what this server accepts, so the run is not good: but it goes on with other connections.
+    with ending(most=3) as (host, served):
+        arguments = ["--template", "{body}", "--publish", f"http://{host}/", *pace]
+        done = bench("events", *SHORT, "--seconds", "2.5", *arguments, "--format", "json", publishing.http("/events/news/"))
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["lost_connections"]) == (1, 0), done.stderr
+    assert result["reopened_connections"] > 1 and result["integrity"]["published"] > 4
+    assert f"none came to the streams of {publishing.http('/events/news/')}" in done.stderr
+
+
+def test_a_route_that_passes_nothing_on_is_told(gateway):
+    done = bench("fanout", gateway.ws("/ws/echo/"), *SHORT)
+    assert (done.returncode, "none came to the subscribers: a route for this load" in done.stdout) == (1, True), done.stdout + done.stderr
+
+
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 
@@ -248,7 +315,7 @@ def test_a_certificate_that_is_not_trusted_is_one_sentence(secure, tmp_path):
     by_name, by_address = (f"wss://{host}:{gateway.secure_port}/ws/echo/" for host in ("localhost", "127.0.0.1"))
     for arguments, words in [
         ([by_name], "the certificate of the server is not trusted: "),
-        (["--cacert", authority, by_address], "IP address mismatch"),
+        (["--cacert", authority, by_address], "the certificate of the server is for another name ("),
         (["--cacert", tmp_path / "nowhere.pem", by_name], "nowhere.pem: "),
         (["--cacert", tmp_path / "site.key", by_name], "site.key: "),
         ([f"ws://localhost:{gateway.secure_port}/ws/echo/"], "sluice: ws://"),
@@ -273,7 +340,7 @@ def test_what_cannot_be_measured_is_one_sentence(gateway):
             (gateway.ws("/nope/"), "404"),
             (nobody, "Connection refused"),
             (nobody.replace("ws:", "wss:"), "Connection refused"),
-            (gateway.ws("/ws/echo/").replace("ws:", "wss:"), "TLS with the server failed"),
+            (gateway.ws("/ws/echo/").replace("ws:", "wss:"), "the server does not speak TLS"),
         ]:
             done = bench("echo", *SHORT, url)
             assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr

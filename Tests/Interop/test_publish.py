@@ -14,6 +14,7 @@ import requests
 from asgiref.sync import async_to_sync
 from websockets.exceptions import ConnectionClosed
 
+from certificates import Authority
 from clients import connect, open_session, read_frame, read_head
 from conftest import ROOT, SLUICE
 from redis_stack import RedisGateway, Session, wait_until
@@ -701,3 +702,40 @@ def test_history_is_that_of_all_processes(layer, start):
     for gateway in [one, other]:
         told = get(gateway, "/api/publish/history?group=chat_a").json()["events"]
         assert [(event["id"], event["event"]["message"]) for event in told] == list(zip(ids, range(3)))
+
+
+@pytest.fixture
+def secure(start, tmp_path):
+    """A gateway that speaks TLS only, and the file of the authority that signed its certificate."""
+    authority = Authority(tmp_path)
+    authority.issue("site", "localhost")
+    gateway = start(text=routes(allow="[publish, disconnect]", extra="server: {tls: {certificate: site.pem, key: site.key}}"), env=ENV)
+    return gateway, authority.file
+
+
+@pytest.mark.parametrize("command, told", [(["send", "chat_a", "1"], "chat_a: 0 sessions"), (["disconnect", "--user", "5"], "user 5: 0 sessions")])
+def test_commands_over_tls_say_whom_to_trust(secure, tmp_path, command, told):
+    gateway, authority = secure
+    host = f"localhost:{gateway.secure_port}"
+
+    def run(url: str, *options) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [SLUICE, *command, "--token-env", "PUBLISH_TOKEN", "--url", url, *map(str, options)],
+            capture_output=True, text=True, cwd=tmp_path, timeout=60, env={**os.environ, **ENV},
+        )
+
+    url = f"https://{host}/api/publish/"
+    for options in (["--cacert", authority], ["--insecure"]):
+        done = run(url, *options)
+        assert (done.returncode, done.stdout) == (0, told + "\n"), done.stderr
+    advice = " (--cacert names one to trust, --insecure trusts any)\n"
+    for where, options, words in [
+        (url, [], "is not trusted" + advice),
+        (url.replace("localhost", "127.0.0.1"), ["--cacert", authority], "is for another name" + advice),
+        (url, ["--cacert", tmp_path / "nowhere.pem"], "nowhere.pem: "),
+        (url, ["--cacert", tmp_path / "site.key"], "site.key: "),
+    ]:
+        done = run(where, *options)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+        assert words in done.stderr, done.stderr
+    assert run(url, "--insecure", "--cacert", authority).returncode == 2

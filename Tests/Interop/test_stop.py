@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+from certificates import Authority
 from conftest import Gateway
 from clients import connect, frame, handshake, open_session, read_close, read_head
+from redis_stack import wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -75,6 +77,52 @@ def test_a_connection_that_was_never_used_does_not_hold_the_stop(start):
         half.sendall(b"GET /ws/echo/ HTTP/1.1\r\nHost: x\r\n")
         assert status_after(gateway, half) == 503
         assert gateway.process.wait(10) == 0
+
+
+@pytest.fixture
+def http(start, tmp_path):
+    """A gateway that answers on the reactor and from files, with and without TLS."""
+    authority = Authority(tmp_path)
+    authority.issue("site", "localhost")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.txt").write_text("hello")
+    return start(text="""
+installed_apps: [echo]
+server: {bind: "127.0.0.1:0", tls: {bind: "127.0.0.2:0", certificate: site.pem, key: site.key}}
+applications:
+  main:
+    http: [{path: hello/, respond: hello}, {path: files/, static: files}]
+    websocket: [{path: ws/echo/, consumer: echo}]
+""", bind=None), authority
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+@pytest.mark.parametrize("first, second", [("/hello/", "/hello/"), ("/files/a.txt", "/files/a.txt"), ("/hello/", "/files/a.txt")])
+def test_a_client_that_does_not_know_of_the_stop_is_answered(http, first, second, is_secure):
+    gateway, authority = http
+    wait_until(lambda: gateway.secure_port, what="both addresses are known")
+    with open_session(gateway.port, "/ws/echo/") as session:
+        address = ("127.0.0.2", gateway.secure_port) if is_secure else ("127.0.0.1", gateway.port)
+        with socket.create_connection(address, timeout=20) as plain:
+            client = authority.client().wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) if is_secure else plain
+            with client, client.makefile("rb") as answers:
+
+                def ask(path: str) -> str:
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                    head = ""
+                    while (line := answers.readline().decode()) != "\r\n":
+                        assert line, "the connection has ended"
+                        head += line.lower()
+                    assert answers.read(5) == b"hello"
+                    return head
+
+                assert "connection: close" not in ask(first)
+                gateway.process.send_signal(signal.SIGTERM)
+                # All threads have been told to stop: the session is one of theirs, perhaps of another one.
+                assert read_close(session)[0] == 1012
+                assert "connection: close" in ask(second)
+                assert answers.read() == b""
+    assert gateway.process.wait(20) == 0
 
 
 def status_after(gateway, half: socket.socket) -> int:

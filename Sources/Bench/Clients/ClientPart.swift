@@ -19,8 +19,14 @@ protocol ClientPart: AnyObject {
   /// - Parameter isAccepted: false for a refusal, which is counted already.
   func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew)
 
+  /// The server has ended the connection as it may, and another one is being opened: `reopened` follows, or `ended`.
+  func interrupted(_ client: LoadClient, _ crew: Crew)
+
+  /// - Parameter client: the new connection. What was not answered on the old one was not looked at.
+  func reopened(_ client: LoadClient, _ crew: Crew)
+
   /// The connection has ended, whether that was intended or not.
-  func ended(_ client: LoadClient, _ crew: Crew)
+  func ended(_ crew: Crew)
 }
 
 extension ClientPart {
@@ -29,5 +35,7 @@ extension ClientPart {
   func begin(_ client: LoadClient, _ crew: Crew) {}
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {}
   func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew) {}
-  func ended(_ client: LoadClient, _ crew: Crew) {}
+  func interrupted(_ client: LoadClient, _ crew: Crew) {}
+  func reopened(_ client: LoadClient, _ crew: Crew) {}
+  func ended(_ crew: Crew) {}
 }

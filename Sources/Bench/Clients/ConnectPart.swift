@@ -5,7 +5,7 @@ final class ConnectPart: ClientPart {
     client.close()
   }
 
-  func ended(_ client: LoadClient, _ crew: Crew) {
+  func ended(_ crew: Crew) {
     if !crew.isHalted { crew.open([self]) }
   }
 }

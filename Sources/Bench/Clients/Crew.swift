@@ -47,6 +47,8 @@ final class Crew {
   let inflater = Inflater(windowBits: 15, context: .none, scratch: Scratch())
   private var clients: [ObjectIdentifier: LoadClient] = [:]
   private var waiting: [any ClientPart] = []
+  /// The parts whose connection the server has ended as it may, until they have another one.
+  private var renewing: Set<ObjectIdentifier> = []
   private var opening = 0
   private var publishing: Publishing?
   private var began: (time: MonotonicTime, thread: ThreadTime)?
@@ -136,7 +138,7 @@ extension Crew {
         clients[ObjectIdentifier(client)] = client
         opening += 1
       } catch {
-        countFailure("cannot connect: \(error)")
+        couldNotOpen(part, "cannot connect: \(error)")
       }
     }
   }
@@ -153,17 +155,34 @@ extension Crew {
 
   func opened(_ client: LoadClient) {
     opening -= 1
-    progress.opened.increase()
-    progress.active.increase()
-    client.part.opened(client, self)
+    if renewing.remove(ObjectIdentifier(client.part)) != nil {
+      client.part.reopened(client, self)
+    } else {
+      progress.opened.increase()
+      progress.active.increase()
+      client.part.opened(client, self)
+    }
     openMore()
   }
 
   func failedToOpen(_ client: LoadClient, _ problem: String) {
     opening -= 1
     clients[ObjectIdentifier(client)] = nil
-    countFailure(problem)
+    couldNotOpen(client.part, problem)
     openMore()
+  }
+
+  private func couldNotOpen(_ part: any ClientPart, _ problem: String) {
+    guard renewing.remove(ObjectIdentifier(part)) != nil else { return countFailure(problem) }
+    countLoss(problem)
+    progress.active.increase(by: -1)
+    part.ended(self)
+  }
+
+  private func countLoss(_ problem: String) {
+    guard !isHalted || plan.load.receivers > 0 else { return }
+    tally.lost += 1
+    progress.note(problem)
   }
 
   private func countFailure(_ problem: String) {
@@ -173,18 +192,26 @@ extension Crew {
   }
 
   func lost(_ client: LoadClient, _ problem: String) {
-    if !isHalted || plan.load.receivers > 0 {
-      tally.lost += 1
-      progress.note(problem)
-    }
+    countLoss(problem)
     closed(client)
+  }
+
+  /// Opens another connection for the client's part. The server will not answer what it has not answered yet.
+  func renew(_ client: LoadClient) {
+    guard !isHalted else { return closed(client) }
+    clients[ObjectIdentifier(client)] = nil
+    progress.awaited.increase(by: -client.awaited)
+    tally.reopened += 1
+    renewing.insert(ObjectIdentifier(client.part))
+    client.part.interrupted(client, self)
+    open([client.part])
   }
 
   func closed(_ client: LoadClient) {
     clients[ObjectIdentifier(client)] = nil
     progress.active.increase(by: -1)
     progress.awaited.increase(by: -client.awaited)
-    client.part.ended(client, self)
+    client.part.ended(self)
   }
 
   private func giveUpOpening() {
@@ -195,6 +222,8 @@ extension Crew {
   private func close() {
     isHalted = true
     waiting = []
+    progress.active.increase(by: -renewing.count)
+    renewing = []
     for client in clients.values { client.close() }
   }
 }

@@ -3,10 +3,7 @@ import WebSocketCore
 /// Keeps a number of messages in flight: for each answer it sends the next message.
 final class EchoPart: ClientPart {
   private let inFlight: Int
-  /// When the messages in flight were sent, by sequence number.
-  private var sentAt: [UInt64]
-  private var nextSent: UInt32 = 0
-  private var nextReceived: UInt32 = 0
+  private var unanswered: SentTimes
   /// The stamp of this connection; only the sequence changes from message to message.
   private var words: Stamp.Words
 
@@ -15,10 +12,7 @@ final class EchoPart: ClientPart {
 
   init(inFlight: Int, run: UInt32, index: Int) {
     self.inFlight = inFlight
-    // A power of two, so that sequence numbers may wrap around.
-    var capacity = 1
-    while capacity < inFlight { capacity *= 2 }
-    sentAt = Array(repeating: 0, count: capacity)
+    unanswered = SentTimes(capacity: inFlight)
     let sender = UInt32(truncatingIfNeeded: index) & (Stamp.senders.upperBound - 1)
     words = Stamp(run: run, sender: sender, sequence: 0, nanoseconds: 0).words
   }
@@ -28,18 +22,16 @@ final class EchoPart: ClientPart {
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
-    guard nextReceived != nextSent else { return crew.gotWrong(payload, "no answer was expected") }
+    guard unanswered.count > 0 else { return crew.gotWrong(payload, "no answer was expected") }
     if !isExpected(payload, crew) { crew.gotWrong(payload, "it differs from the message that was sent") }
-    let sent = sentAt[Int(nextReceived) & (sentAt.count - 1)]
-    nextReceived &+= 1
+    let sent = unanswered.removeFirst()
     crew.completed(bytes: payload.byteCount, since: sent)
     if !crew.isHalted { send(client, crew) }
   }
 
   private func send(_ client: LoadClient, _ crew: Crew) {
-    sentAt[Int(nextSent) & (sentAt.count - 1)] = crew.now
-    words[Stamp.sequenceWord] = Hexadecimal.encode(nextSent)
-    nextSent &+= 1
+    words[Stamp.sequenceWord] = Hexadecimal.encode(unanswered.next)
+    unanswered.append(crew.now)
     crew.message.write(words)
     crew.message.withBytes { client.send($0) }
   }
@@ -47,8 +39,8 @@ final class EchoPart: ClientPart {
   private func isExpected(_ payload: RawSpan, _ crew: Crew) -> Bool {
     guard crew.message.isStamped else { return crew.message.isWhole(payload, nil) }
     var expected = words
-    expected[Stamp.sequenceWord] = Hexadecimal.encode(nextReceived)
+    expected[Stamp.sequenceWord] = Hexadecimal.encode(unanswered.first)
     guard crew.message.isAlike(payload, expected) else { return false }
-    return nextReceived % Self.sampled != 0 || crew.message.isWhole(payload, expected)
+    return unanswered.first % Self.sampled != 0 || crew.message.isWhole(payload, expected)
   }
 }

@@ -1,3 +1,4 @@
+import NetworkFaults
 import Transport
 
 /// One connection of a load, from its first byte to its last. Its part decides what it does in between, and a subclass how that is
@@ -53,6 +54,9 @@ class LoadClient {
   /// Why a server that ends the connection has failed.
   var endedEarly: String { "the server closed a connection" }
 
+  /// Whether a server that ends the connection now does what it may (RFC 9112 section 9.3): another one is opened then.
+  var mayBeEnded: Bool { false }
+
   /// How much of what the client has sent is not answered yet.
   var awaited: Int { 0 }
 
@@ -100,6 +104,14 @@ extension LoadClient {
     connection?.abort()
   }
 
+  /// Gives way to another connection, because the server serves this one no longer.
+  final func renew() {
+    guard isOpen else { return }
+    state = .ended
+    connection?.abort()
+    crew.renew(self)
+  }
+
   /// Ends a connection whose server has not answered in time.
   final func giveUpOpening() {
     if isOpening { fail(unanswered) }
@@ -131,13 +143,13 @@ extension LoadClient: ConnectionHandler {
   }
 
   final func peerFinished() {
-    fail(endedEarly)
+    if mayBeEnded { renew() } else { fail(endedEarly) }
   }
 
   final func drained() {}
 
   final func closed(_ reason: ConnectionEnd) {
-    fail(connection?.tlsFault?.text ?? reason.text)
+    fail(connection?.tlsFault.map { PeerFault($0, of: .server).sentence } ?? reason.text)
     connection = nil
   }
 }
@@ -149,13 +161,5 @@ extension ConnectionEnd {
     case .local, .finished: "the connection was closed"
     case .failed(let code): "the connection broke: \(TransportFailure.text(code))"
     }
-  }
-}
-
-extension TLSFault {
-  fileprivate var text: String {
-    isAboutTrust
-      ? "the certificate of the server is not trusted: \(reason) (--cacert names one to trust, --insecure trusts any)"
-      : "TLS with the server failed: \(reason)"
   }
 }

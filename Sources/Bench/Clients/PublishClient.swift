@@ -3,6 +3,8 @@ import Transport
 import WebSocketCore
 
 /// A client that publishes with requests on one connection that is kept. It is open when its first request is accepted.
+///
+/// A server may end a connection after a number of requests, as nginx does (`keepalive_requests`), or after a time without one.
 final class PublishClient: LoadClient {
   private var answers = AnswerReader()
   /// Requests that are not answered yet.
@@ -12,9 +14,15 @@ final class PublishClient: LoadClient {
   private var phrase = ""
   private var reason: [UInt8] = []
 
+  /// Whether a request after the first one was answered. A server that never comes so far keeps no connection.
+  private var hasServed = false
+  /// No request is answered any more.
+  private var isSpent = false
+
   private static let longestReason = 200
 
   override var awaited: Int { requests }
+  override var mayBeEnded: Bool { hasServed && requests == 0 }
 
   /// Publishes a message that nobody counts: what it is answered shows whether any can be published.
   override func greet() {
@@ -25,13 +33,13 @@ final class PublishClient: LoadClient {
   }
 
   override func send(_ message: RawSpan) {
-    guard isOpen else { return }
+    guard isOpen, !isSpent else { return }
     count(1)
     super.send(message)
   }
 
   override func send(_ messages: SharedBytes, count: Int) {
-    guard isOpen else { return }
+    guard isOpen, !isSpent else { return }
     self.count(count)
     super.send(messages, count: count)
   }
@@ -75,11 +83,18 @@ extension PublishClient: AnswerSink {
     requests -= 1
     if isOpening {
       guard isAccepted else { throw AnswerFault("the server answered \(refusal)") }
+      guard !isLast else {
+        throw AnswerFault("the server ends each connection with its first answer (Connection: close)")
+      }
       open()
     } else {
+      (hasServed, isSpent) = (true, isLast)
       crew.answered(isAccepted ? nil : status, refusal)
       part.answered(isAccepted: isAccepted, for: self, crew)
     }
-    if isLast { throw AnswerFault("the server ended a connection with its answer (Connection: close)") }
+    guard isLast else { return }
+    renew()
+    // Nothing more is read, and nothing more can fail.
+    throw AnswerFault("the server ended a connection with its answer (Connection: close)")
   }
 }

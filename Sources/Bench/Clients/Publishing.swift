@@ -7,6 +7,10 @@ final class Publishing: EndOfTurn {
   private let crew: Crew
   private var publishers: [LoadClient] = []
   private var sequences: [UInt32] = []
+  /// With requests: of each publisher, what is not answered yet.
+  private var unanswered: [SentTimes] = []
+  /// Whether a publisher is waiting for another connection.
+  private var isInterrupted: [Bool] = []
   /// With a window: the state of each publisher's window.
   private var stalls: [Stall] = []
   /// For each reactor and publisher, how many messages the subscribers have received; empty for a reactor without subscribers.
@@ -42,10 +46,14 @@ final class Publishing: EndOfTurn {
     completed = Array(repeating: [], count: crews)
   }
 
-  func add(_ publisher: LoadClient) {
+  /// - Returns: the number of the publisher.
+  func add(_ publisher: LoadClient) -> Int {
     publishers.append(publisher)
     sequences.append(0)
+    unanswered.append(SentTimes())
+    isInterrupted.append(false)
     stalls.append(Stall(since: 0))
+    return publishers.count - 1
   }
 
   /// How often `tick` has to be called.
@@ -70,6 +78,33 @@ final class Publishing: EndOfTurn {
   /// The number of messages of each publisher that the subscribers of a reactor have received.
   func completed(_ counts: [Int], by index: Int) {
     completed[index] = counts
+    if case .window = pace { work() }
+  }
+
+  /// A request of the publisher is answered.
+  func answered(_ index: Int) {
+    _ = unanswered[index].removeFirst()
+  }
+
+  /// The publisher waits for another connection, and with a rate everybody waits for it: what is late is sent then.
+  func interrupt(_ index: Int) {
+    isInterrupted[index] = true
+  }
+
+  /// The publisher has no connection any more.
+  func end(_ index: Int) {
+    isInterrupted[index] = false
+  }
+
+  /// The publisher has another connection, on which what was not answered is sent again.
+  func resume(_ index: Int, with publisher: LoadClient) {
+    publishers[index] = publisher
+    isInterrupted[index] = false
+    let times = unanswered[index]
+    for offset in 0..<UInt32(times.count) where isPublishing {
+      gather(times.first &+ offset, of: index, stampedAt: times[times.first &+ offset])
+    }
+    flush(index)
     if case .window = pace { work() }
   }
 
@@ -115,7 +150,9 @@ final class Publishing: EndOfTurn {
     let interval = UInt64(1e9 / rate)
     var due: [[UInt64]] = Array(repeating: [], count: publishers.count)
     var count = 0
-    while nextDue <= now, count < Self.mostAtOnce, publishers[turn].queuedBytes < Self.highWater {
+    while nextDue <= now, count < Self.mostAtOnce, !isInterrupted[turn],
+      publishers[turn].queuedBytes < Self.highWater
+    {
       due[turn].append(nextDue)
       nextDue += interval
       turn = (turn + 1) % publishers.count
@@ -129,14 +166,21 @@ final class Publishing: EndOfTurn {
 
   private func append(_ index: Int, stampedAt time: UInt64) {
     guard publishers[index].isOpen else { return }
-    let run = crew.plan.run
-    let stamp = Stamp(run: run, sender: UInt32(index), sequence: sequences[index], nanoseconds: time)
-    crew.message.write(stamp.words)
+    gather(sequences[index], of: index, stampedAt: time)
     sequences[index] += 1
+    // A request is published when it is answered.
+    if crew.plan.publishing.target.speech == .webSocket {
+      crew.published()
+    } else {
+      unanswered[index].append(time)
+    }
+  }
+
+  private func gather(_ number: UInt32, of index: Int, stampedAt time: UInt64) {
+    let stamp = Stamp(run: crew.plan.run, sender: UInt32(index), sequence: number, nanoseconds: time)
+    crew.message.write(stamp.words)
     crew.message.withBytes { messages.append($0) }
     gathered += 1
-    // A request is published when it is answered.
-    if crew.plan.publishing.target.speech == .webSocket { crew.published() }
   }
 
   private func flush(_ index: Int) {
@@ -151,13 +195,31 @@ final class Publishing: EndOfTurn {
 final class PublisherPart: ClientPart {
   let publishes = true
   private let publishing: Publishing
+  /// Nil before it begins.
+  private var index: Int?
 
   init(_ publishing: Publishing) {
     self.publishing = publishing
   }
 
   func begin(_ client: LoadClient, _ crew: Crew) {
-    publishing.add(client)
+    index = publishing.add(client)
+  }
+
+  func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew) {
+    if let index { publishing.answered(index) }
+  }
+
+  func interrupted(_ client: LoadClient, _ crew: Crew) {
+    if let index { publishing.interrupt(index) }
+  }
+
+  func reopened(_ client: LoadClient, _ crew: Crew) {
+    if let index { publishing.resume(index, with: client) }
+  }
+
+  func ended(_ crew: Crew) {
+    if let index { publishing.end(index) }
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {

@@ -5,18 +5,12 @@ final class RequestPart: ClientPart {
   let publishes = true
   private let inFlight: Int
   private let index: UInt32
-  /// When the requests in flight were sent, by sequence number.
-  private var sentAt: [UInt64]
-  private var nextSent: UInt32 = 0
-  private var nextAnswered: UInt32 = 0
+  private var unanswered: SentTimes
 
   init(inFlight: Int, index: Int) {
     self.inFlight = inFlight
     self.index = UInt32(truncatingIfNeeded: index) & (Stamp.senders.upperBound - 1)
-    // A power of two, so that sequence numbers may wrap around.
-    var capacity = 1
-    while capacity < inFlight { capacity *= 2 }
-    sentAt = Array(repeating: 0, count: capacity)
+    unanswered = SentTimes(capacity: inFlight)
   }
 
   func begin(_ client: LoadClient, _ crew: Crew) {
@@ -24,16 +18,26 @@ final class RequestPart: ClientPart {
   }
 
   func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew) {
-    let sent = sentAt[Int(nextAnswered) & (sentAt.count - 1)]
-    nextAnswered &+= 1
+    let sent = unanswered.removeFirst()
     if isAccepted { crew.completed(bytes: crew.message.payload.count, since: sent) }
     if !crew.isHalted { send(client, crew) }
   }
 
+  /// The server has not looked at the requests behind its last answer (RFC 9112 section 9.6). Their time goes on.
+  func reopened(_ client: LoadClient, _ crew: Crew) {
+    guard !crew.isHalted else { return }
+    for offset in 0..<UInt32(unanswered.count) { write(unanswered.first &+ offset, to: client, crew) }
+  }
+
   private func send(_ client: LoadClient, _ crew: Crew) {
-    sentAt[Int(nextSent) & (sentAt.count - 1)] = crew.now
-    let stamp = Stamp(run: crew.plan.run, sender: index, sequence: nextSent, nanoseconds: crew.now)
-    nextSent &+= 1
+    let number = unanswered.next
+    unanswered.append(crew.now)
+    write(number, to: client, crew)
+  }
+
+  private func write(_ number: UInt32, to client: LoadClient, _ crew: Crew) {
+    let stamp = Stamp(
+      run: crew.plan.run, sender: index, sequence: number, nanoseconds: unanswered[number])
     crew.message.write(stamp.words)
     crew.message.withBytes { client.send($0) }
   }

@@ -29,7 +29,7 @@ final class SubscriberPart: ClientPart {
     crew.delivered(bytes: payload.byteCount, since: stamp.nanoseconds)
   }
 
-  func ended(_ client: LoadClient, _ crew: Crew) {
+  func ended(_ crew: Crew) {
     crew.window?.left(orders)
   }
 }

@@ -1,4 +1,5 @@
 import Bytes
+import WebSocketCore
 
 /// Takes the answers of one connection.
 protocol AnswerSink: AnyObject {
@@ -11,22 +12,20 @@ protocol AnswerSink: AnyObject {
   func ended(isLast: Bool) throws(AnswerFault)
 }
 
-/// Reads one HTTP/1 answer after the other from bytes as they arrive, and skips interim answers. It keeps the bytes of heads and
-/// lines only, at most 16 KiB.
+/// Reads one HTTP/1 answer after the other from bytes as they arrive, and skips interim answers. It keeps the bytes of heads only, at
+/// most 16 KiB.
 struct AnswerReader {
-  private enum Place: Equatable {
+  private enum Place {
     case head
-    case sized(left: Int)
-    case chunkSize
-    case chunk(left: Int)
-    case chunkEnd
-    case trailer
+    /// In a body whose end is known.
+    case body(BodyReader)
+    /// In a body that ends with the connection.
     case unbounded
   }
 
   private var place = Place.head
   private var isLast = false
-  /// The beginning of a head or of a line that is not complete.
+  /// The beginning of a head that is not complete.
   private var kept: [UInt8] = []
 
   mutating func read(_ new: RawSpan, into sink: any AnswerSink) throws(AnswerFault) {
@@ -51,52 +50,44 @@ struct AnswerReader {
     }
   }
 
-  /// - Returns: how many of the bytes were read. The others belong to a head or a line that is not complete.
+  /// - Returns: how many of the bytes were read. The others belong to a head that is not complete.
   private mutating func readAll(_ bytes: RawSpan, into sink: any AnswerSink) throws(AnswerFault) -> Int {
     var offset = 0
     while offset < bytes.byteCount {
-      let before = (offset, place)
-      try readSome(bytes, &offset, into: sink)
-      if before == (offset, place) { break }
+      switch place {
+      case .head:
+        guard let (head, end) = try AnswerHead.read(bytes, at: offset) else { return offset }
+        offset = end
+        try begin(head, into: sink)
+      case .body(var reader):
+        try pass(bytes, &offset, &reader, into: sink)
+        if case .body = place { place = .body(reader) }
+      case .unbounded:
+        try sink.body(bytes.extracting(offset..<bytes.byteCount))
+        offset = bytes.byteCount
+      }
     }
     return offset
   }
 
-  private mutating func readSome(_ bytes: RawSpan, _ offset: inout Int, into sink: any AnswerSink)
-    throws(AnswerFault)
-  {
-    switch place {
-    case .head:
-      guard let (head, end) = try AnswerHead.read(bytes, at: offset) else { return }
-      offset = end
-      try begin(head, into: sink)
-    case .sized(let left):
-      place = .sized(left: left - (try pass(bytes, &offset, atMost: left, into: sink)))
-      if place == .sized(left: 0) { try end(into: sink) }
-    case .chunk(let left):
-      let rest = left - (try pass(bytes, &offset, atMost: left, into: sink))
-      place = rest == 0 ? .chunkEnd : .chunk(left: rest)
-    case .unbounded: _ = try pass(bytes, &offset, atMost: .max, into: sink)
-    case .chunkSize, .chunkEnd, .trailer:
-      guard let line = bytes.lineEnd(from: offset) else {
-        guard bytes.byteCount - offset < AnswerHead.longest else {
-          throw .malformed("a line of its body is too long")
-        }
-        return
+  private mutating func pass(
+    _ bytes: RawSpan, _ offset: inout Int, _ reader: inout BodyReader, into sink: any AnswerSink
+  ) throws(AnswerFault) {
+    while !reader.isComplete {
+      switch reader.next(in: bytes, at: &offset) {
+      case .content(let range): try sink.body(bytes.extracting(range))
+      case .incomplete: return
+      case .complete: break
+      case .malformed(let fault): throw .malformed(Self.words(for: fault))
       }
-      let content = bytes.extracting(offset..<line.content)
-      offset = line.next
-      try take(content, into: sink)
     }
+    try end(into: sink)
   }
 
-  private func pass(
-    _ bytes: RawSpan, _ offset: inout Int, atMost most: Int, into sink: any AnswerSink
-  ) throws(AnswerFault) -> Int {
-    let count = min(most, bytes.byteCount - offset)
-    try sink.body(bytes.extracting(offset..<(offset + count)))
-    offset += count
-    return count
+  private static func words(for fault: RequestFault) -> String {
+    // A body has no other fault than these two.
+    guard case .badRequest(let words) = fault else { return "too much stands between the chunks of its body" }
+    return words
   }
 
   private mutating func begin(_ head: AnswerHead, into sink: any AnswerSink) throws(AnswerFault) {
@@ -105,46 +96,17 @@ struct AnswerReader {
       return
     }
     isLast = head.isLast
+    try sink.head(head)
     switch head.body {
-    case .sized(let length): place = .sized(left: length)
-    case .chunked: place = .chunkSize
+    case .sized(0): try end(into: sink)
+    case .sized(let length): place = .body(BodyReader(.length(length)))
+    case .chunked: place = .body(BodyReader(.chunked))
     case .unbounded: place = .unbounded
     }
-    try sink.head(head)
-    if place == .sized(left: 0) { try end(into: sink) }
   }
 
   private mutating func end(into sink: any AnswerSink) throws(AnswerFault) {
     place = .head
     try sink.ended(isLast: isLast)
-  }
-
-  /// A line of the chunked coding (RFC 9112 section 7.1).
-  private mutating func take(_ line: RawSpan, into sink: any AnswerSink) throws(AnswerFault) {
-    switch place {
-    case .chunkSize:
-      guard let size = Self.chunkSize(line) else { throw .malformed("a chunk of its body has no valid size") }
-      place = size == 0 ? .trailer : .chunk(left: size)
-    case .chunkEnd:
-      guard line.isEmpty else { throw .malformed("a chunk of its body does not end where it should") }
-      place = .chunkSize
-    case .trailer: if line.isEmpty { try end(into: sink) }
-    case .head, .sized, .chunk, .unbounded: break
-    }
-  }
-
-  /// Hexadecimal digits, and extensions that are ignored.
-  private static func chunkSize(_ line: RawSpan) -> Int? {
-    var size = 0
-    var count = 0
-    while count < line.byteCount, let digit = line[count].hexadecimalValue {
-      guard count < 12 else { return nil }
-      size = size << 4 | Int(digit)
-      count += 1
-    }
-    let isWhole =
-      count == line.byteCount
-      || [UInt8(ascii: ";"), UInt8(ascii: " "), UInt8(ascii: "\t")].contains(line[count])
-    return count > 0 && isWhole ? size : nil
   }
 }

@@ -13,7 +13,8 @@ extension Measurement {
       "latency_us": Self.json(of: tally.main.latencies), "opened": .number(opened),
       "opening_seconds": opening.map { .rounded($0.inSeconds) } ?? .null,
       "opened_per_second": openedPerSecond.map { .rounded($0) } ?? .null, "failed": .number(tally.failed),
-      "lost_connections": .number(tally.lost), "unexpected": .number(tally.wrong),
+      "lost_connections": .number(tally.lost), "reopened_connections": .number(tally.reopened),
+      "unexpected": .number(tally.wrong),
     ]
     let end: JSON = [
       "generator_percent": .rounded(generator.used), "generator_waiting_percent": .rounded(generator.waited),

@@ -9,7 +9,8 @@ extension Measurement {
   /// The result for people.
   package var text: String {
     var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
-    text += row("connections", "\(opened) opened\(pace), \(tally.failed) failed, \(tally.lost) lost")
+    text += row(
+      "connections", "\(opened) opened\(pace), \(tally.failed) failed, \(tally.lost) lost\(reopened)")
     if refused > 0 { text += row("refused", refusals) }
     if unanswered > 0 { text += row("unanswered", "\(unanswered) requests") }
     if load.receivers > 0 {
@@ -31,6 +32,8 @@ extension Measurement {
     return " in \(Figure.time(nanoseconds: opening.wholeNanoseconds)) (\(Figure.number(openedPerSecond))/s)"
   }
 
+  private var reopened: String { tally.reopened == 0 ? "" : ", \(tally.reopened) reopened" }
+
   /// "17 with 503, 2 with 429"
   private var refusals: String {
     let counts = tally.refused.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
@@ -42,6 +45,7 @@ extension Measurement {
     var remarks: [String] = []
     if isInterrupted { remarks.append("the run was stopped early: the figures cover the time until then") }
     if let problem, !isGood { remarks.append("first problem: \(problem)") }
+    if let silence { remarks.append(silence) }
     if isGeneratorBusy {
       remarks.append(
         "warning: the load generator was busy for \(Figure.fixed(generator.used + generator.waited, 0)) % of the time\(waiting), "
@@ -49,6 +53,32 @@ extension Measurement {
           + "connections")
     }
     return remarks
+  }
+
+  /// What was waited for, where nothing of it came, and why that may be.
+  private var silence: String? {
+    if load.receivers > 0, expected > 0, tally.delivered == 0 { return nothingDelivered }
+    guard isSilent else { return nil }
+    let time = "within \(Figure.fixed(seconds, 2)) s"
+    return switch load.work {
+    case .echo:
+      "nothing came back \(time): a route for this load answers each message with the same message, as `consumer: echo` does"
+    case .publish: "no request was answered \(time)"
+    case .connect: "no connection was opened \(time)"
+    case .idle, .fanOut, .events: nil
+    }
+  }
+
+  private var nothingDelivered: String {
+    let sent = "nothing arrived: \(count(Int(tally.publishedInAll), "message")) published, and none came to"
+    let group = "is the group that is published to the one of this route, and on the same channel layer?"
+    return switch load.work {
+    case .fanOut:
+      "\(sent) the subscribers: a route for this load passes on what a client sends to all of its group, as `consumer: broadcast` does, or `consumer: chat` with --json"
+    case .events: "\(sent) the streams of \(url): \(group)"
+    case .publish: "\(sent) the listeners of \(load.listeners?.target.url ?? url): \(group)"
+    case .echo, .connect, .idle: sent
+    }
   }
 
   private var waiting: String {

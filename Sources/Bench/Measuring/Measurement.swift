@@ -47,8 +47,14 @@ package struct Measurement: Sendable {
 
   package var refused: UInt64 { tally.refused.values.reduce(0, +) }
 
+  /// Whether nothing came of a load that never pauses.
+  var isSilent: Bool {
+    load.pace == nil && load.work != .idle && tally.main.operations == 0 && !isInterrupted
+  }
+
   /// Whether all requests were answered and accepted, and all expected messages arrived.
   package var isGood: Bool {
+    guard !isSilent else { return false }
     let faults = tally.failed + tally.lost + tally.wrong + lost + tally.duplicated + tally.late
     return faults + refused + unanswered == 0
   }

@@ -41,6 +41,8 @@ package struct Tally: Sendable {
   package var failed: UInt64 = 0
   /// Connections that ended unexpectedly.
   package var lost: UInt64 = 0
+  /// Connections in place of others that the server had ended as it may.
+  package var reopened: UInt64 = 0
 
   /// Begins the measured time.
   mutating func beginMeasuring() {
@@ -61,5 +63,6 @@ package struct Tally: Sendable {
     refused.merge(other.refused, uniquingKeysWith: +)
     failed += other.failed
     lost += other.lost
+    reopened += other.reopened
   }
 }

@@ -17,6 +17,14 @@ package struct MessageShape: Sendable, Equatable {
   package var size: Int
   /// Text that contains `{body}`; nil for the body alone.
   package var template: String?
+  private var measure = Measure.message
+
+  /// What was said to have a size.
+  private enum Measure {
+    case message
+    /// What takes the place of the body.
+    case text
+  }
 
   package init(kind: MessageKind = .text, size: Int = 64, template: String? = nil) {
     self.kind = kind
@@ -27,6 +35,7 @@ package struct MessageShape: Sendable, Equatable {
   /// - Parameter textSize: bytes of what takes the place of the body.
   package init(textSize: Int, template: String) {
     self.init(size: textSize + template.utf8.count - Self.place.utf8.count, template: template)
+    measure = .text
   }
 
   /// Bytes of what takes the place of the body.
@@ -36,17 +45,18 @@ package struct MessageShape: Sendable, Equatable {
   ///
   /// - Parameter isStamped: whether each message needs a stamp in its body.
   package func fault(isStamped: Bool) -> String? {
-    guard let template else {
-      return isStamped && size < Stamp.length
-        ? "the size must be at least \(Stamp.length) bytes, for the stamp in each message" : nil
-    }
-    guard template.split(separator: Self.place, omittingEmptySubsequences: false).count == 2 else {
+    if let template, template.split(separator: Self.place, omittingEmptySubsequences: false).count != 2 {
       return "the template must contain \(Self.place) exactly once"
     }
-    let fixed = template.utf8.count - Self.place.utf8.count
-    let least = fixed + (isStamped ? Stamp.length : 0)
-    return size < least
-      ? "the size must be at least \(least) bytes, for the template\(isStamped ? " and the stamp" : "")" : nil
+    let least = isStamped ? Stamp.length : 0
+    guard textSize < least else { return nil }
+    switch (measure, template) {
+    case (.text, _), (.message, nil):
+      return "--size must be at least \(least) bytes, for the stamp in each message"
+    case (.message, _?):
+      return
+        "--size must be at least \(size - textSize + least) bytes, for the template\(isStamped ? " and the stamp" : "")"
+    }
   }
 
   /// The payload, and the offset in it for a stamp; nil if the body is too short for one.

@@ -112,16 +112,17 @@ final class HTTPConnection: CheckedPeer {
     handle(first.bytes.rawBytes, from: first.length)
   }
 
-  /// The gateway stops. What is under way is still answered, and so is one request that has come and waits for its turn.
+  /// The gateway stops. What is under way is still answered, and so is one request that waits for its turn or comes soon.
   func stop() {
     if phase == .open, current == nil, head.isEmpty { connection.readNow() }
-    endIfStopping()
+    refuseIfStopping()
+    watchTime()
   }
 
-  /// The answer to a request says that it is the last one. Where none is there as a whole, the connection ends here.
-  private func endIfStopping() {
-    guard owner.isStopping, phase == .open, current == nil, hasAllBytes else { return }
-    if head.isEmpty { endWhenSent() } else { refuse(.stopping) }
+  /// The answer to a request says that it is the last one. One of which only a part is there is not waited for.
+  private func refuseIfStopping() {
+    guard owner.isStopping, phase == .open, current == nil, hasAllBytes, !head.isEmpty else { return }
+    refuse(.stopping)
   }
 
   func abandon() {
@@ -169,7 +170,7 @@ extension HTTPConnection: ConnectionHandler {
       connection.leave(last: bytes.byteCount - offset)
       if isWaiting { connection.pauseReading() }
     } else {
-      endIfStopping()
+      refuseIfStopping()
     }
     watchTime()
   }
@@ -515,6 +516,8 @@ extension HTTPConnection {
       } else {
         deadline.clear()
       }
+    } else if head.isEmpty, let due = owner.lastRequests {
+      deadline.set(.lastRequest, due)
     } else if head.isEmpty {
       deadline.set(.request, reactor.now + owner.gateway.process.server.keepAlive)
     } else if deadline.wait != .head {
@@ -525,7 +528,7 @@ extension HTTPConnection {
   private func timeIsUp() {
     switch deadline.over() {
     case nil: break
-    case .request: end()
+    case .request, .lastRequest: end()
     case .head: refuse(.timeout)
     case .body:
       completeBody(.failure(.late))

@@ -10,8 +10,8 @@ final class HTTPConnections {
   private unowned let worker: Worker
   let responder: HTTPResponder
   private let open: PeerSweep<HTTPConnection>
-  /// Whether every answer is the last one of its connection.
-  private(set) var isStopping = false
+  /// Once every answer is the last one of its connection: until when a request may come on one that waits.
+  private(set) var lastRequests: MonotonicTime?
   /// Where the last request has led: whoever publishes sends the same target again and again.
   private var last: (target: [UInt8], place: HTTPPlace?, routes: ServedRoutes)?
 
@@ -20,6 +20,8 @@ final class HTTPConnections {
     responder = HTTPResponder(gateway: worker.gateway)
     open = PeerSweep(on: worker.sessions.reactor, bound: worker.gateway.clientSilence)
   }
+
+  var isStopping: Bool { lastRequests != nil }
 
   var sessions: WorkerSessions { worker.sessions }
   var reactor: Reactor { worker.sessions.reactor }
@@ -86,9 +88,9 @@ final class HTTPConnections {
 
   // MARK: - The end
 
-  /// Lets the current requests be answered, and closes the other connections.
-  func stop() {
-    isStopping = true
+  /// Lets the current requests be answered, and closes the other connections if no request comes soon.
+  func stop(within grace: Duration) {
+    lastRequests = reactor.now + LastRequests.time(within: grace)
     for connection in open.members { connection.stop() }
   }
 

@@ -5,6 +5,8 @@ struct HTTPDeadline {
   enum Wait: Equatable {
     /// The next request.
     case request
+    /// The last request, while the gateway stops.
+    case lastRequest
     /// The rest of a head.
     case head
     /// The rest of a body that is wanted.

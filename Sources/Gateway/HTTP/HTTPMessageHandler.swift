@@ -17,6 +17,12 @@ final class HTTPMessageHandler: ChannelDuplexHandler {
   /// Triggered as an outbound event when the body of the current request is about to be read. The client may wait for that.
   struct BodyIsWanted: Sendable {}
 
+  /// Fired as an inbound event: the next answer is the last one.
+  struct Stop: Sendable {
+    /// How long a connection that waits for a request is kept for one.
+    var lastRequests: TimeAmount
+  }
+
   /// Which bytes of the client are still handled.
   private enum Taking {
     case requests
@@ -174,12 +180,24 @@ extension HTTPMessageHandler {
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     switch event {
-    case is ChannelShouldQuiesceEvent: isStopping = true
+    case let stop as Stop: return self.stop(stop.lastRequests, context)
     case ChannelEvent.inputClosed: inputClosed(context)
     case is RequestGate.InputHasEnded: return inputClosed(context)
     default: break
     }
     context.fireUserInboundEventTriggered(event)
+  }
+
+  private func stop(_ time: TimeAmount, _ context: ChannelHandlerContext) {
+    isStopping = true
+    guard exchanges.isEmpty, answer == nil else {
+      return context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    }
+    end(after: time, context) {
+      // Whoever knows whether a request is being answered closes the connection.
+      context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+      return false
+    }
   }
 
   private func inputClosed(_ context: ChannelHandlerContext) {
@@ -292,8 +310,9 @@ extension HTTPMessageHandler {
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     switch mode {
     case .output: finish(context, promise)
-    // A close after the last answer, as by a stop, must not cut off a client that is still sending.
-    case .all where isAtItsEnd:
+    // A close after the last answer, as by a stop, must not cut off a client that is still sending; nor one while no request is
+    // known, as the next one may be on its way.
+    case .all where isAtItsEnd || exchanges.isEmpty && answer == nil && !hasLeft:
       context.channel.closeFuture.cascade(to: promise)
       finish(context, nil)
     case .all, .input: context.close(mode: mode, promise: promise)

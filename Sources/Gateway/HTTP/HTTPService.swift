@@ -29,7 +29,8 @@ final class HTTPService: Sendable {
   private struct OpenChannels {
     enum Phase {
       case serving
-      case stopping
+      /// - Parameter time: in which a last request may come.
+      case stopping(Duration)
       case abandoned
     }
 
@@ -92,7 +93,7 @@ final class HTTPService: Sendable {
     if case .terminated = arrive.yield(connection) { discard(connection) }
   }
 
-  /// Serves until `stop` was called and the last connection is closed.
+  /// Serves until `endArrivals` was called and the last connection is closed.
   func run() async {
     await withDiscardingTaskGroup { tasks in
       for await connection in arrivals {
@@ -101,10 +102,15 @@ final class HTTPService: Sendable {
     }
   }
 
-  /// Lets the current requests finish, and accepts no new ones.
-  func stop() {
+  /// Lets the current requests finish, and answers those that come soon on connections that are open. The workers may still hand
+  /// over such connections.
+  func stop(within grace: Duration) {
+    enter(.stopping(LastRequests.time(within: grace)))
+  }
+
+  /// No worker hands over a connection any more.
+  func endArrivals() {
     arrive.finish()
-    enter(.stopping)
   }
 
   /// Closes the remaining connections, and those that still arrive.
@@ -123,7 +129,8 @@ final class HTTPService: Sendable {
   private static func tell(_ channel: any Channel, _ phase: OpenChannels.Phase) {
     switch phase {
     case .serving: break
-    case .stopping: channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    case .stopping(let time):
+      channel.pipeline.fireUserInboundEventTriggered(HTTPMessageHandler.Stop(lastRequests: TimeAmount(time)))
     case .abandoned: channel.abandon()
     }
   }

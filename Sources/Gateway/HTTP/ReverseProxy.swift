@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import NIOHTTP1
+import NetworkFaults
 import Routing
 import Sessions
 import Transport

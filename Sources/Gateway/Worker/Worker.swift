@@ -238,7 +238,7 @@ extension Worker {
     reactor.stopListening()
     for member in control { member.stop() }
     for connection in sessions.pending.values { connection.stop() }
-    plain?.stop()
+    plain?.stop(within: order.grace)
     let pace = ClosePace(closing: sessions.live, order: order, reactor: reactor)
     phase = .stopping(pace, finished: order.finished)
     pace.start()

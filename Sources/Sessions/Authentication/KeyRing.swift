@@ -2,6 +2,7 @@ import FoundationEssentials
 import GatewayConfig
 import JWTKit
 import Logging
+import NetworkFaults
 import Transport
 
 /// The keys for verifying the tokens of one authenticator. Key sets are read again from time to time.

@@ -1,6 +1,7 @@
 import Bytes
 import GatewayConfig
 import JSON
+import NetworkFaults
 import Routing
 import Synchronization
 import WebSocketCore

@@ -1,4 +1,5 @@
 import Logging
+import NetworkFaults
 import Transport
 
 /// Counts the clients with which no TLS came about, and writes a line about each, but at most a bounded number per second.

@@ -1,5 +1,6 @@
 import Bytes
 import GatewayConfig
+import NetworkFaults
 import Transport
 import WebSocketCore
 

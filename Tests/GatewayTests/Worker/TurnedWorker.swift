@@ -69,7 +69,7 @@ final class TurnedWorker {
     await gateway.layers.stop(within: .seconds(2))
     await layers.value
     http.abandon()
-    http.stop()
+    http.endArrivals()
     await service.value
     try await gateway.served.shutDown()
     try await loops.shutdownGracefully()
