@@ -1,3 +1,4 @@
+import GatewayConfig
 package import JSON
 package import Routing
 
@@ -45,10 +46,10 @@ public final class Identity: Sendable {
     return texts.count == elements.count ? .list(texts) : nil
   }
 
-  /// The claim that `claims.NAME` is about.
+  /// The claim that `claims.NAME` is about, which may be inside another one: `claims.realm.roles`.
   package func claim(of place: String) -> JSON? {
     guard place.hasPrefix(GroupPattern.claimPrefix) else { return nil }
-    return claims[String(place.dropFirst(GroupPattern.claimPrefix.count))]
+    return claims.claim(String(place.dropFirst(GroupPattern.claimPrefix.count)))
   }
 }
 

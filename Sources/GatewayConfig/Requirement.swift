@@ -41,7 +41,8 @@ package indirect enum Requirement: Sendable, Hashable {
   }
 }
 
-/// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.
+/// One entry of `require:`: a claim must be one of some values, or a list that contains one of them; in a claim that is a text of
+/// words, one of the words is enough.
 package struct ClaimRequirement: Sendable, Hashable {
   package enum Value: Sendable, Hashable {
     case constant(JSON)
@@ -61,10 +62,16 @@ package struct ClaimRequirement: Sendable, Hashable {
   package var claim: String
   package var values: [Value]
 
+  /// Claims whose text is a list with spaces between its elements: RFC 8693 section 4.2, and the name that Microsoft gives it.
+  private static let claimsOfWords: Set = ["scope", "scp"]
+
   package func holds(in claims: JSON, for captures: Captures) -> Bool {
     switch claims.claim(claim) {
     case nil: false
     case .array(let elements)?: elements.contains { isMet(by: $0, captures) }
+    case .string(let text)? where Self.claimsOfWords.contains(claim):
+      isMet(by: .string(text), captures)
+        || text.split(separator: " ").contains { isMet(by: .string(String($0)), captures) }
     case let value?: isMet(by: value, captures)
     }
   }

@@ -150,16 +150,20 @@ def answering():
 
 
 class KeyServer:
-    """Answers with a key set, or with another answer for a test."""
+    """Answers with a key set, or with another answer for a test, as soon as it `goes_on`."""
 
     def __init__(self):
         self.status, self.keys, self.count = 200, [], 0
+        self.body: bytes | None = None
+        self.goes_on = threading.Event()
+        self.goes_on.set()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.count += 1
-                body = json.dumps({"keys": outer.keys}).encode()
+                outer.goes_on.wait(60)
+                body = json.dumps({"keys": outer.keys}).encode() if outer.body is None else outer.body
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -173,6 +177,7 @@ class KeyServer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
+        self.goes_on.set()
         self.server.shutdown()
         self.server.server_close()
 

@@ -18,7 +18,7 @@ FOLDER = pathlib.Path(__file__).parent / "members_project"
 SET_UP = """
 from django.contrib.auth.models import User
 from members_site.models import Membership, Room
-for name in ["anna", "ben", "carl", "dora"]: User.objects.create_user(name)
+for name in ["anna", "ben", "carl", "dora"]: User.objects.create_user(name, f"{name}@example.com")
 for name in ["one", "two"]: Room.objects.create(name=name)
 """
 CONFIG = """

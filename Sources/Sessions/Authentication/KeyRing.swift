@@ -19,7 +19,7 @@ actor KeyRing {
     /// Keys to try in turn. The number of the reading tells one set from the next.
     case keys([Key], reading: Int)
     case unknownKey
-    /// No set has been read yet.
+    /// No set has been read yet; or the key is not in the last one, and the next one could not be read.
     case unavailable
   }
 
@@ -34,6 +34,8 @@ actor KeyRing {
   private var readings = 0
   private var lastRead: ContinuousClock.Instant?
   private var lastTry: ContinuousClock.Instant?
+  /// Whether the last try failed, so that a key may be newer than the set.
+  private var hasFailed = false
   private var reading: Task<Void, Never>?
 
   /// The shortest time between two readings. An unknown key, or a signature by none of the keys, causes a new one.
@@ -74,7 +76,7 @@ actor KeyRing {
         }
       }
       // A key may be newer than the set. Clients with such keys wait for the same reading.
-      if case .unknownKey = find(name, algorithm), let reading = readAnew() { await reading.value }
+      if isUnknown(name, algorithm), let reading = readAnew() { await reading.value }
       return find(name, algorithm)
     }
   }
@@ -90,10 +92,16 @@ actor KeyRing {
     return readings == reading ? nil : find(name, algorithm)
   }
 
+  private func isUnknown(_ name: String?, _ algorithm: SignatureAlgorithm) -> Bool {
+    if case .keys = find(name, algorithm) { false } else { true }
+  }
+
   private func find(_ name: String?, _ algorithm: SignatureAlgorithm) -> Lookup {
     guard let keys else { return .unavailable }
     let fitting = keys.filter { $0.algorithm == algorithm && (name == nil || $0.name == name) }
-    return fitting.isEmpty ? .unknownKey : .keys(fitting, reading: readings)
+    guard fitting.isEmpty else { return .keys(fitting, reading: readings) }
+    // A page that is told to get another token would ask its issuer for one again and again.
+    return hasFailed ? .unavailable : .unknownKey
   }
 
   private func isOlder(_ time: ContinuousClock.Instant?, than age: Duration) -> Bool {
@@ -130,7 +138,9 @@ actor KeyRing {
       }
       keys = read
       lastRead = .now
+      hasFailed = false
     } catch {
+      hasFailed = true
       var hint: String?
       let reason: String
       switch error {

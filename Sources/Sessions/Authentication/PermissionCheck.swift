@@ -94,7 +94,7 @@ extension Identity {
     guard case .object(let members) = answer else { return self }
     var known: [JSON.Member] = []
     if case .object(let own) = claims { known = own }
-    let new = members.filter { $0.key != "user" && claims[$0.key] == nil }
+    let new = members.filter { $0.key != "user" && claims.claim($0.key) == nil }
     let ends = [expires, answer.expiry].compactMap(\.self)
     return Identity(
       user: user, claims: .object(known + new),

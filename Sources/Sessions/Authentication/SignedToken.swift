@@ -19,7 +19,13 @@ struct SignedToken: Sendable {
   init(_ text: String) throws(TokenFault) {
     guard text.utf8.count <= Self.longest else { throw TokenFault("the token is too long") }
     let parts = Array(text.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 3 else { throw TokenFault("the token is not a JWT: it does not have three parts") }
+    guard parts.count == 3 else {
+      // RFC 7516 section 7.1. Auth0 issues such tokens to those who ask for none with an audience.
+      let isEncrypted = parts.count == 5
+      throw TokenFault(
+        "the token is not a JWT: it does not have three parts",
+        detail: isEncrypted ? "it has five: it is encrypted, for its issuer only" : nil)
+    }
     guard let header = Self.object(parts[0]) else { throw TokenFault("the header of the token is malformed") }
     guard case .string(let name)? = header["alg"] else {
       throw TokenFault("the algorithm of the token is not accepted", detail: "its header has no alg")

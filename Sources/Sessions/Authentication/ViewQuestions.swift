@@ -116,7 +116,7 @@ final class ViewQuestions: Sendable {
     }
   }
 
-  /// Passes the server's own words on to the client.
+  /// Passes the server's own words on to the client; those of a close frame are the gateway's, which a page can show to its user.
   private func refusal(_ answer: UpstreamFetcher.Answer, detail: String?) -> AuthRefusal {
     var passed = answer.fields.filter { $0.name == "www-authenticate" }
     if let body = answer.body, !body.isEmpty {
@@ -128,9 +128,7 @@ final class ViewQuestions: Sendable {
       case 403: .forbiddenByCallback
       default: .notFoundByCallback
       }
-    let text = row.text.replacing("STATUS", with: "\(answer.status)")
-    var refusal = AuthRefusal(
-      answer: row.saying(text).answering(answer.status, passed, body: answer.body ?? []))
+    var refusal = AuthRefusal(answer: row.answering(answer.status, passed, body: answer.body ?? []))
     refusal.detail = detail
     refusal.asked = server.user
     return refusal

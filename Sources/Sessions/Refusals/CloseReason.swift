@@ -7,8 +7,8 @@ package import WebSocketCore
 /// manual. A new one is a row below, and its name in `all`.
 package struct CloseReason: Sendable, Equatable {
   var code: CloseCode
-  /// The reason in the close frame: at most 123 bytes, as a control frame holds 125. In the table, `WHY` and `STATUS` stand for
-  /// what is decided when the session is closed.
+  /// The reason in the close frame: at most 123 bytes, as a control frame holds 125. In the table, `WHY` stands for what is
+  /// decided when the session is closed.
   package var text: String
   var reconnecting: Reconnecting
   /// The level of the line in the log about it, beside those of `logging.sessions`; nil without one.

@@ -185,25 +185,25 @@ extension Refusal {
     401, "WHY", .withNewToken, when: "The token is not valid, and the text says why.")
 
   package static let refusedByCallback = Refusal(
-    401, "the authentication server answered STATUS", .withNewToken,
+    401, "a valid login or token is needed", .withNewToken,
     when:
       "The server of the `callback`, or of `permission`, answered 401: the client gets its challenge and its body; of a `publish` route only the challenge."
   )
 
   package static let forbiddenByCallback = Refusal(
-    403, refusedByCallback.text, .no,
+    403, "this user has no permission for this path", .no,
     when:
       "The server of the `callback`, or of `permission`, answered 403: the client gets its body, except that of a `publish` route."
   )
 
   package static let notFoundByCallback = Refusal(
-    404, refusedByCallback.text, .no,
+    404, "there is nothing at this path for this user", .no,
     when:
       "The server of a `callback` or a `permission` whose `url` has a capture answered 404: the client gets its body, except that of a `publish` route."
   )
 
   package static let tooManyForCallback = Refusal(
-    429, "the authentication server answered that there were too many requests", .later,
+    429, "there were too many requests; try again later", .later,
     when: "The server of a `callback` or a `permission` answered 429: the client gets its `Retry-After`.")
 
   package static let badPlace = Refusal(

@@ -9,8 +9,7 @@ package import WebSocketCore
 package struct Refusal: Error, Sendable, Equatable {
   /// The HTTP status; nil in the row of refusals whose status an upstream has decided.
   package var status: Int?
-  /// One sentence for the answer and for the log. In the table, `WHY` and `STATUS` stand for what is decided when a client is
-  /// refused.
+  /// One sentence for the answer and for the log. In the table, `WHY` stands for what is decided when a client is refused.
   package var text: String
   /// Header fields besides those of every answer.
   package var fields: [HeaderField]

@@ -125,6 +125,20 @@ struct KeyRingTests {
     #expect(await verdict(verifier, try token(maker, named: "a")) == "5")
   }
 
+  @Test func `while the set cannot be read, an unknown key may be a new one`() async throws {
+    let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
+    try write([old.jwk(named: "old")])
+    let verifier = verifier()
+    #expect(await verdict(verifier, try token(old, named: "old")) == "5")
+    try folder.write("<!doctype html>", as: "keys.json")
+    #expect(await verdict(verifier, try token(new, named: "new")) == "unavailable")
+    #expect(await verdict(verifier, try token(old, named: "old")) == "5")
+    try write([old.jwk(named: "old")])
+    #expect(await verdict(verifier, try token(new, named: "new")) == "the key of the token is not known")
+    try write([new.jwk(named: "new")])
+    #expect(await verdict(verifier, try token(new, named: "new")) == "5")
+  }
+
   @Test func `without any set nothing is known`() async throws {
     let maker = try await TokenMaker(.es256)
     #expect(await verdict(verifier(), try token(maker, named: "a")) == "unavailable")

@@ -313,6 +313,20 @@ struct RequirementTests {
     #expect(!requirement.holds(in: claims, for: Captures()))
   }
 
+  @Test(
+    arguments: [
+      ("scope", "read:chat", true), ("scope", "openid  read:chat write:chat", true),
+      ("scope", "openid read:chats", false), ("scope", "", false), ("scp", "read:chat x", true),
+      ("role", "read:chat x", false), ("scope", "READ:CHAT x", false),
+    ])
+  func `a word of a scope is enough`(_ name: String, _ scope: String, _ holds: Bool) {
+    let claims = JSON.object([.init(key: name, value: .string(scope))])
+    let requirement = ClaimRequirement(claim: name, values: [.constant(.string("read:chat"))])
+    #expect(requirement.holds(in: claims, for: Captures()) == holds)
+    let whole = ClaimRequirement(claim: name, values: [.constant(.string(scope))])
+    #expect(whole.holds(in: claims, for: Captures()))
+  }
+
   @Test func `one of several requirements, or each of them`() {
     func role(_ name: String) -> Requirement {
       .claim(ClaimRequirement(claim: "role", values: [.constant(.string(name))]))

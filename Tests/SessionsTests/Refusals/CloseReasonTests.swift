@@ -62,7 +62,7 @@ struct RefusalTableTests {
   }
 
   @Test func `a refusal by a call-back has a row for each of its statuses`() {
-    let rows = Refusal.all.filter { $0.text == Refusal.refusedByCallback.text }
+    let rows: [Refusal] = [.refusedByCallback, .forbiddenByCallback, .notFoundByCallback]
     #expect(rows.map(\.status) == [401, 403, 404])
     #expect(rows.map(\.reconnecting) == [.withNewToken, .no, .no])
   }

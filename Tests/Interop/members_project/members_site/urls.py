@@ -1,9 +1,12 @@
 import time
+from datetime import timedelta
 
 from django.contrib import auth
 from django.contrib.auth.decorators import login_required
+from django.contrib.sessions.models import Session
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import path
+from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.authtoken.models import Token
 from rest_framework.decorators import api_view
@@ -26,11 +29,16 @@ def noted(view):
     return asked
 
 
+def profile(user) -> dict:
+    """What a view, or a token with claims of its own, says of a user."""
+    return {"email": user.email, "rooms": list(Membership.objects.filter(user=user).values_list("room", flat=True))}
+
+
 @noted
 @api_view(["GET"])
 def me(request):
     """Who: whoever one of DRF's authentication classes says it is."""
-    return Response({"id": request.user.pk, "name": request.user.username})
+    return Response({"id": request.user.pk, "name": request.user.username, **profile(request.user)})
 
 
 @noted
@@ -76,15 +84,34 @@ def asked(request):
 
 
 def tokens(request):
-    """One token of each kind for a user."""
+    """One token of each kind for a user, and a session. All but Token's end after so many `seconds`."""
     user = auth.get_user_model().objects.get(username=request.GET["name"])
+    life = timedelta(seconds=int(request.GET.get("seconds", 600)))
+    access = AccessToken.for_user(user)
+    access.set_exp(lifetime=life)
+    access.payload.update(profile(user))
+    auth.login(request, user)
+    request.session.set_expiry(timezone.now() + life)
+    request.session.save()
     return JsonResponse(
         {
             "Token": Token.objects.get_or_create(user=user)[0].key,
-            "Knox": AuthToken.objects.create(user)[1],
-            "Bearer": str(AccessToken.for_user(user)),
+            "Knox": AuthToken.objects.create(user, expiry=life)[1],
+            "Bearer": str(access),
+            "site": request.session.session_key,
         }
     )
+
+
+def revoke(request):
+    """What a view for logging out does, everywhere: there is nothing that it could do to an access token of Simple JWT."""
+    user = auth.get_user_model().objects.get(username=request.GET["name"])
+    Token.objects.filter(user=user).delete()
+    AuthToken.objects.filter(user=user).delete()
+    for session in Session.objects.all():
+        if session.get_decoded().get(auth.SESSION_KEY) == str(user.pk):
+            session.delete()
+    return JsonResponse({})
 
 
 def log_in(request):
@@ -123,6 +150,7 @@ urlpatterns = [
     path("api/any/<path:rest>", anything),
     path("asked/", asked),
     path("tokens/", tokens),
+    path("revoke/", revoke),
     path("in/", log_in),
     path("out/", log_out),
     path("change/", change),
