@@ -28,17 +28,22 @@ package enum Base64 {
   }
 
   private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8]) -> [UInt8] {
-    var text: [UInt8] = []
-    text.reserveCapacity((bytes.count + 2) / 3 * 4)
-    var start = 0
-    while start < bytes.count {
-      let count = min(3, bytes.count - start)
-      var bits: UInt32 = 0
-      for place in 0..<3 { bits = bits << 8 | (place < count ? UInt32(bytes[start + place]) : 0) }
-      for place in 0..<4 {
-        text.append(place <= count ? alphabet[Int(bits >> (18 - 6 * UInt32(place)) & 63)] : padding)
-      }
-      start += 3
+    var text = [UInt8](repeating: padding, count: (bytes.count + 2) / 3 * 4)
+    let whole = bytes.count / 3
+    for group in 0..<whole {
+      let (start, place) = (group * 3, group * 4)
+      let bits = UInt32(bytes[start]) << 16 | UInt32(bytes[start + 1]) << 8 | UInt32(bytes[start + 2])
+      text[place] = alphabet[Int(bits >> 18)]
+      text[place + 1] = alphabet[Int(bits >> 12 & 63)]
+      text[place + 2] = alphabet[Int(bits >> 6 & 63)]
+      text[place + 3] = alphabet[Int(bits & 63)]
+    }
+    let rest = bytes.count - whole * 3
+    guard rest > 0 else { return text }
+    // The padding that the text was filled with follows.
+    let bits = UInt32(bytes[whole * 3]) << 16 | (rest > 1 ? UInt32(bytes[whole * 3 + 1]) << 8 : 0)
+    for letter in 0...rest {
+      text[whole * 4 + letter] = alphabet[Int(bits >> (18 - 6 * UInt32(letter)) & 63)]
     }
     return text
   }

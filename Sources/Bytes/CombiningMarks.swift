@@ -9,6 +9,10 @@ extension StringProtocol {
   /// thread busy for minutes. Foreign text that is compared or hashed is therefore limited to `mostMarks`, which no writing
   /// system comes near.
   public var hasTooManyMarks: Bool {
+    hasTooManyMarksAnywhere
+  }
+
+  fileprivate var hasTooManyMarksAnywhere: Bool {
     guard !utf8.allSatisfy({ $0 < 0x80 }) else { return false }
     var run = 0
     for scalar in unicodeScalars {
@@ -21,5 +25,12 @@ extension StringProtocol {
       }
     }
     return false
+  }
+}
+
+extension String {
+  /// The same. Most strings know that they are ASCII, so that no byte is looked at.
+  public var hasTooManyMarks: Bool {
+    utf8Span.isKnownASCII ? false : hasTooManyMarksAnywhere
   }
 }

@@ -47,6 +47,11 @@ public enum OpaqueText {
     return result.count == bytes.count ? nil : result
   }
 
+  /// The same for an array, of which eight bytes are looked at at a time.
+  public static func unescaped(_ bytes: [UInt8]) -> [UInt8]? {
+    bytes.rawBytes.offset(of: firstOfEscape) == nil ? nil : unescaped(bytes[...])
+  }
+
   private static let firstOfEscape: UInt8 = 0xF4
 
   /// The byte for the UTF-8 at the beginning of the bytes; nil if it is not one of these code points.

@@ -48,6 +48,7 @@ package enum JSONScanner {
     var reader = JSONReader(depth: depth)
     try reader.expect(UInt8(ascii: "{"), "an object", text)
     var members: [(key: String, value: Range<Int>)] = []
+    members.reserveCapacity(usualMembers)
     try reader.eachMember(text) { (reader, text) throws(JSONFault) in
       let key = try reader.readKey(text)
       try reader.skipColon(text)
@@ -55,6 +56,18 @@ package enum JSONScanner {
     }
     try reader.end(text)
     return members
+  }
+
+  /// Most objects have no more members, and their list is allocated once.
+  private static let usualMembers = 4
+
+  /// The string that a text consists of; nil for anything else.
+  package static func string(_ text: RawSpan) -> String? {
+    var reader = JSONReader(depth: 1)
+    guard reader.byte(text) == UInt8(ascii: "\""), let string = try? reader.readString(text),
+      reader.position == text.byteCount
+    else { return nil }
+    return string
   }
 
   /// The ranges of the elements of an array.

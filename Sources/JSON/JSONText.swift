@@ -6,7 +6,10 @@ package enum JSONText {
   package static func append(string: String, to text: inout [UInt8]) {
     text.append(UInt8(ascii: "\""))
     defer { text.append(UInt8(ascii: "\"")) }
-    guard string.utf8.contains(where: needsEscape) else { return text.append(contentsOf: string.utf8) }
+    let bytes = string.utf8Span.span
+    guard bytes.indices.contains(where: { needsEscape(bytes[$0]) }) else {
+      return text.append(text: string)
+    }
     for byte in string.utf8 {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"):

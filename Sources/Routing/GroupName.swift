@@ -13,7 +13,8 @@ package enum GroupName {
 
   /// Whether clients may join a group of this name: it is valid and not reserved.
   package static func isOpen(_ name: String) -> Bool {
-    (1...longest).contains(name.utf8.count) && name.utf8.allSatisfy(isLegal)
+    let bytes = name.utf8Span.span
+    return (1...longest).contains(bytes.count) && bytes.indices.allSatisfy { isLegal(bytes[$0]) }
       && !name.hasPrefix(reservedPrefix)
   }
 }

@@ -26,6 +26,38 @@ struct RawSpanTests {
     #expect(empty.rawBytes.byteCount == 0)
   }
 
+  @Test func `a byte is found wherever it is, and only from the start on`() {
+    func offset(_ bytes: [UInt8], _ start: Int) -> Int? { bytes.rawBytes.offset(of: 0x3A, from: start) }
+    for count in 0..<20 {
+      for place in 0..<max(count, 1) {
+        var bytes = [UInt8](repeating: 0xBA, count: count)
+        #expect(offset(bytes, 0) == nil)
+        guard count > 0 else { continue }
+        bytes[place] = 0x3A
+        bytes[count - 1] = 0x3A
+        #expect(offset(bytes, 0) == place)
+        #expect(offset(bytes, place) == place)
+        #expect(offset(bytes, place + 1) == (place == count - 1 ? nil : count - 1))
+      }
+    }
+  }
+
+  @Test func `bytes are equal if all of them are`() {
+    func areEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+      one.rawBytes.isEqualInConstantTime(to: other.rawBytes)
+    }
+    for count in 0..<20 {
+      let bytes = (0..<count).map { UInt8($0) }
+      #expect(areEqual(bytes, Array(bytes)))
+      #expect(!areEqual(bytes, bytes + [0]))
+      for place in 0..<count {
+        var other = bytes
+        other[place] ^= 0x80
+        #expect(!areEqual(bytes, other))
+      }
+    }
+  }
+
   @Test func `words are skipped up to the byte that is looked for`() {
     let bytes: [UInt8] = Array(repeating: 0x41, count: 19) + [0xC3, 0xA9] + Array(repeating: 0x41, count: 10)
     func skip(_ start: Int) -> Int { bytes.rawBytes.skipWords(from: start) { $0 } }

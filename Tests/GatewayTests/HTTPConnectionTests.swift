@@ -1,5 +1,6 @@
 import GatewayConfig
 import GatewayTestSupport
+import LayerTestSupport
 import TestSupport
 import Testing
 import WebSocketCore
@@ -213,6 +214,47 @@ struct HTTPConnectionTests {
         scene.settle()
       }
       #expect(undated(client.plain()) == whole)
+    }
+  }
+
+  @Test func `a head that comes again is read as before, and refused as before`() async throws {
+    try await serving { scene in
+      let client = try scene.ask(Self.published)
+      let first = undated(client.plain())
+      #expect(first.hasPrefix("HTTP/1.1 200 "))
+      // The same head; with another length, of a body in parts; with a body that is too long.
+      client.send(Self.published)
+      scene.settle()
+      #expect(undated(client.plain()) == first)
+      let shorter = Self.json.replacing("x", with: "")
+      client.send(Self.publish("Content-Length: \(shorter.utf8.count)", body: "{"))
+      scene.settle()
+      #expect(client.plain() == "")
+      client.send(String(shorter.dropFirst()) + Self.published)
+      scene.settle()
+      #expect(client.plain().split(separator: "HTTP/1.1 200 ").count == 2)
+      // Of another connection, and one of which a part is different.
+      let other = try scene.ask(Self.published)
+      #expect(undated(other.plain()) == first)
+      other.send(Self.published.replacing("application/json", with: "application/jsox"))
+      scene.settle()
+      #expect(other.plain().hasPrefix("HTTP/1.1 415 "))
+      other.send(Self.publish("Content-Length: 1025", body: ""))
+      scene.settle()
+      #expect(other.plain().hasPrefix("HTTP/1.1 413 "))
+    }
+  }
+
+  @Test func `a head that comes again is judged by what is served then`() async throws {
+    try await serving { scene in
+      let client = try scene.ask(Self.published + Self.published)
+      #expect(client.plain().split(separator: "HTTP/1.1 200 ").count == 2)
+      let stricter = application.replacing(#"groups: "*""#, with: "groups: other")
+        .replacing("FILES", with: "/").replacing("LARGE", with: "large")
+      scene.gateway.serve(applicationOf: try ConfigurationLoader.configuration(of: stricter))
+      client.send(Self.published)
+      scene.settle()
+      #expect(client.plain().hasPrefix("HTTP/1.1 403 "))
     }
   }
 

@@ -68,19 +68,24 @@ def open_and_close(port: int, times: int) -> int:
     return times
 
 
-def publish(port: int, times: int) -> int:
+def publish(port: int, times: int, extra: str = "") -> int:
     body = b'{"group": "chat_lobby", "message": "a message of fifty bytes, more or less"}'
     head = (
         f"POST /api/publish/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
     )
     with connect(port) as sock:
-        for _ in range(times):
-            sock.sendall(head.encode() + body)
+        for number in range(times):
+            sock.sendall(head.replace("NUMBER", f"{number:08}").encode() + body)
             answer = b""
             while not answer.endswith(b"]}\n"):
                 answer += sock.recv(4096)
     return times
+
+
+def publish_anew(port: int, times: int) -> int:
+    """With heads that all differ, so that none of them is known from before."""
+    return publish(port, times, "X-Request-Id: NUMBER\r\n")
 
 
 def free_port() -> int:
@@ -126,7 +131,11 @@ def main() -> None:
             # What valgrind cannot read of the debugging information is not needed.
             plain = folder / "sluice"
             subprocess.run(["strip", "--strip-debug", "-o", str(plain), str(binary)], check=True)
-            for what, work in (("echo", echo), ("delivery", deliver), ("handshake", open_and_close), ("publish", publish)):
+            kinds = {
+                "echo": echo, "delivery": deliver, "handshake": open_and_close, "publish": publish,
+                "publish with another head": publish_anew,
+            }
+            for what, work in kinds.items():
                 print(f"{binary}: {measure(plain, work, folder):,} instructions for each {what}", flush=True)
 
 

@@ -11,6 +11,28 @@ private func isMalformed(_ parsed: RequestHead.Parsed) -> Bool {
   if case .malformed = parsed { true } else { false }
 }
 
+struct FieldNameTests {
+  @Test(arguments: [
+    "host", "Via", "COOKIE", "Upgrade", "User-Agent", "Content-Type", "X-Forwarded-For", "sec-WebSocket-KEY",
+    "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Extensionx", "x", "hosts", "hos",
+    "Content_Type", "content^type", "Content-Typ1", "1ost", "a-very-long-name-that-no-table-has",
+  ])
+  func `names are in lower case, whether they are known or not`(_ name: String) {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\n\(name): v\r\n\r\n"
+    guard name.lowercased() != "host" else { return #expect(isMalformed(parse(text))) }
+    guard case .complete(let head, _) = parse(text) else {
+      Issue.record("\(name) is refused")
+      return
+    }
+    #expect(head.fields == [.init(name: "host", value: "a"), .init(name: name.lowercased(), value: "v")])
+  }
+
+  @Test(arguments: ["Host", "Host a", "Ho st: a", "Host : a", ": a", "Hos(t): a", "Host\u{1}: a", "Höst: a"])
+  func `a line without a name, or with another one, is refused`(_ line: String) {
+    #expect(isMalformed(parse("GET / HTTP/1.1\r\nHost: a\r\n\(line)\r\n\r\n")))
+  }
+}
+
 struct RequestHeadLimitsTests {
   @Test(arguments: [
     "a", "a:80", "[::1]:8000", "[fe80::1%25eth0]", "xn--bcher-kva.example.", "1.2.3.4", "%C3%A9.example",

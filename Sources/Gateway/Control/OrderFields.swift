@@ -132,13 +132,14 @@ extension ControlOrder.Kind {
 
 extension ControlOrder {
   init(_ kind: Kind, body: [UInt8], at now: Double = WallClock.secondsSinceEpoch) throws(PublishRefusal) {
-    var request = try RequestObject(body, what: "the request")
+    let request = try RequestObject(body, what: "the request")
+    let names = OrderFields.names(of: kind)
+    // A misspelt member is named, and not taken for a missing one.
+    try request.check(names)
     var values: [String: JSON] = [:]
-    for name in OrderFields.names(of: kind) {
+    for name in names {
       if let range = request.value(name) { values[name] = request.json(range) }
     }
-    // A misspelt member is named, and not taken for a missing one.
-    try request.finish()
     try self.init(kind, values, at: now)
   }
 

@@ -45,6 +45,15 @@ final class HTTPConnection: CheckedPeer {
     /// What the client takes up of the connections that its address may have, beside this connection.
     var place: AddressPlace?
 
+    init(_ known: RecurringHeads.Known, _ framing: BodyFraming) {
+      isToHEAD = false
+      minorVersion = known.request.minorVersion
+      isLast = known.isLast
+      waitsForContinue = false
+      self.framing = framing
+      body = BodyReader(framing)
+    }
+
     init(_ request: RequestHead, _ framing: BodyFraming) {
       isToHEAD = request.method == "HEAD"
       minorVersion = request.minorVersion
@@ -205,6 +214,12 @@ extension HTTPConnection: ConnectionHandler {
   ///   - known: what is known of the request, from its head on.
   ///   - offset: of the first byte in what was read that is not handled.
   private func parse(_ known: RawSpan, of bytes: RawSpan, _ offset: inout Int) -> Bool {
+    if head.isEmpty, let (head, length, body) = owner.recurring.find(known, of: owner.served) {
+      begin(head, body: body)
+      deadline.clear()
+      offset = bytes.byteCount - (known.byteCount - length)
+      return true
+    }
     switch RequestHead.parse(known) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: known) }
@@ -339,16 +354,32 @@ extension HTTPConnection {
     }
     let handler = served.handler(method: request.method, target: request.target, at: place)
     if handler?.isOfService == true { return handOver(bytes) }
-    let client = count(request, framing)
+    let client = count(Current(request, framing), request.fields)
     guard current?.answer == nil else { return .begun }
     if case .publish(let endpoint)? = handler, let place {
-      let exchange = HTTPExchange(request, of: client, place.path, place.match, owner.sessions, on: self)
-      current?.exchange = exchange
-      endpoint.respond(to: exchange)
+      owner.recurring.note(request, bytes.extracting(..<length), at: place, endpoint, of: served)
+      publish(request, at: place, to: endpoint, from: client)
     } else {
       current?.answer = owner.responder.answer(request, handler, at: place, from: client, of: served)
     }
     return .begun
+  }
+
+  /// Begins a request whose head is known, and what it leads to.
+  private func begin(_ known: RecurringHeads.Known, body: Int) {
+    let client = count(Current(known, .length(body)), known.request.fields)
+    guard current?.answer == nil else { return }
+    publish(known.request, at: known.place, to: known.endpoint, knowing: known.publisher, from: client)
+  }
+
+  private func publish(
+    _ request: RequestHead, at place: HTTPPlace, to endpoint: PublishEndpoint,
+    knowing known: KnownPublisher? = nil, from client: Client
+  ) {
+    let exchange = HTTPExchange(
+      request, of: client, place.path, place.match, owner.sessions, known: known, on: self)
+    current?.exchange = exchange
+    endpoint.respond(to: exchange)
   }
 
   /// Files and proxied requests are the HTTP service's.
@@ -374,10 +405,9 @@ extension HTTPConnection {
   /// Makes the request the current one, which is answered already if its client has too many connections.
   ///
   /// - Returns: who has sent it.
-  private func count(_ request: RequestHead, _ framing: BodyFraming) -> Client {
+  private func count(_ current: Current, _ fields: [HeaderField]) -> Client {
     let process = owner.gateway.process
-    let (client, refusal) = process.client(of: request.fields, behind: client, isHandshake: false)
-    let current = Current(request, framing)
+    let (client, refusal) = process.client(of: fields, behind: client, isHandshake: false)
     if client.place !== self.client.place { current.place = client.place }
     if let refusal {
       process.counters.refusals.up()

@@ -14,6 +14,7 @@ final class HTTPConnections {
   private(set) var lastRequests: MonotonicTime?
   /// Where the last request has led: whoever publishes sends the same target again and again.
   private var last: (target: [UInt8], place: HTTPPlace?, routes: ServedRoutes)?
+  var recurring = RecurringHeads()
 
   init(of worker: Worker) {
     self.worker = worker

@@ -11,6 +11,8 @@ final class HTTPExchange {
   let path: RequestPath
   let match: RouteMatch
   let worker: WorkerSessions
+  /// What is known of a head that has come before.
+  let known: KnownPublisher?
   /// Called once if the client has gone before it was answered, so that nobody waits for the answer.
   var abandoned: (() -> Void)?
   /// Nil once it is answered or abandoned.
@@ -18,13 +20,14 @@ final class HTTPExchange {
 
   init(
     _ request: RequestHead, of client: Client, _ path: RequestPath, _ match: RouteMatch,
-    _ worker: WorkerSessions, on connection: any HTTPExchangeConnection
+    _ worker: WorkerSessions, known: KnownPublisher? = nil, on connection: any HTTPExchangeConnection
   ) {
     self.request = request
     self.client = client
     self.path = path
     self.match = match
     self.worker = worker
+    self.known = known
     self.connection = connection
   }
 

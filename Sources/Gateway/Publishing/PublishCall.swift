@@ -36,6 +36,7 @@ final class PublishCall {
 
   func begin() {
     attempt { () throws(PublishRefusal) in
+      if let known = exchange.known { return try goOn(as: nil, in: known.lane, to: .publish) }
       if exchange.request.method == "OPTIONS" { return try answerPreflight() }
       // Before anything of its body is read.
       switch try endpoint.access.client(of: exchange.request) {
@@ -93,10 +94,15 @@ extension PublishCall {
     }
   }
 
-  private func goOn(as identity: Identity?, in lane: PublishLane) throws(PublishRefusal) {
+  /// - Parameter operation: nil where it has to be found.
+  private func goOn(
+    as identity: Identity?, in lane: PublishLane, to operation: PublishConfiguration.Operation? = nil
+  ) throws(PublishRefusal) {
     let caller = PublishEndpoint.Caller(identity: identity, captures: exchange.match.captures, lane: lane)
-    let operation = try endpoint.operation(
-      at: exchange.path, exchange.match, by: exchange.request.method)
+    let operation =
+      if let operation { operation } else {
+        try endpoint.operation(at: exchange.path, exchange.match, by: exchange.request.method)
+      }
     try endpoint.checkOrders(about: caller)
     let share = publisher.share(of: lane)
     switch operation {
@@ -171,14 +177,18 @@ extension PublishCall {
   }
 
   func checkType() throws(PublishRefusal) {
-    let type = exchange.request.combined("content-type")
+    try Self.checkType(of: exchange.request)
+  }
+
+  static func checkType(of request: RequestHead) throws(PublishRefusal) {
+    let type = request.combined("content-type")
     // Only a type that pages of other sites cannot send without a preflight request.
-    guard type == "application/json" || type.map(Self.essence) == "application/json" else {
+    guard type == "application/json" || type.map(essence) == "application/json" else {
       throw PublishRefusal(.publishMediaType, "send Content-Type: application/json")
     }
     // RFC 9110 section 15.5.16: the answer names the supported codings.
-    guard exchange.request.fields.has("content-encoding") else { return }
-    let encodings = exchange.request.values(of: "content-encoding").filter { $0.lowercased() != "identity" }
+    guard request.fields.has("content-encoding") else { return }
+    let encodings = request.values(of: "content-encoding").filter { $0.lowercased() != "identity" }
     guard encodings.isEmpty else {
       throw PublishRefusal(
         .publishMediaType,
@@ -197,12 +207,14 @@ extension PublishCall {
 
 extension PublishCall {
   private func publish(_ body: [UInt8], _ caller: PublishEndpoint.Caller) throws(PublishRefusal) {
-    try checkType()
-    let keyFields = exchange.request.values(of: "idempotency-key")
+    if exchange.known == nil { try checkType() }
+    let keyFields = exchange.known?.keyFields ?? exchange.request.values(of: "idempotency-key")
+    // Here without closures, since most bodies are small.
+    guard body.count > Self.largestBodyHere else {
+      return carryOut(try endpoint.checkedOrder(body, keyFields: keyFields, from: caller))
+    }
     try read(body) { [endpoint] body throws(PublishRefusal) in
-      let order = try endpoint.order(body, keyFields: keyFields, from: caller)
-      try endpoint.checkOrders(about: caller, in: order.request.events)
-      return order
+      try endpoint.checkedOrder(body, keyFields: keyFields, from: caller)
     } _: { [self] order in
       carryOut(order)
     }
@@ -248,6 +260,7 @@ extension PublishCall {
   ///
   /// - Returns: nil if the page's origin may not use the route. Its browser then hides the answer from it.
   private static func crossOriginFields(of exchange: HTTPExchange, _ policy: OriginPolicy) -> [HeaderField]? {
+    guard exchange.request.fields.has("origin") else { return [] }
     let fields = try? policy.crossOrigin(
       exchange.request.values(of: "origin"), host: exchange.request.host, client: exchange.client
     ).get()

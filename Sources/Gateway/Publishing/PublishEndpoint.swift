@@ -133,6 +133,15 @@ extension PublishEndpoint {
     return Order(request: request, key: (key, Array(SHA256.hash(data: body))))
   }
 
+  /// The same, of a client whom no order keeps from publishing it.
+  func checkedOrder(
+    _ body: [UInt8], keyFields: [String], from caller: Caller
+  ) throws(PublishRefusal) -> Order {
+    let order = try order(body, keyFields: keyFields, from: caller)
+    try checkOrders(about: caller, in: order.request.events)
+    return order
+  }
+
   /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.
   private static func key(of request: PublishRequest, _ fields: [String]) throws(PublishRefusal) -> String? {
     guard let field = fields.first else { return request.idempotencyKey }
@@ -157,12 +166,12 @@ extension PublishEndpoint {
   ) -> (answer: IdempotencyTable.Answer, isFinal: Bool) {
     var text: [UInt8] = []
     text.reserveCapacity(16 + outcomes.count * 64)
-    text.append(contentsOf: #"{"published":["#.utf8)
+    text.append(text: #"{"published":["#)
     for (place, outcome) in outcomes.enumerated() {
       if place > 0 { text.append(UInt8(ascii: ",")) }
       append(outcome, of: place < KnownTypes.most ? events[place].event : nil, to: &text)
     }
-    text.append(contentsOf: "]}\n".utf8)
+    text.append(text: "]}\n")
     let mayBeSent = outcomes.contains { $0.published.undelivered?.mayHaveBeenSent ?? true }
     guard !mayBeSent else { return (.init(status: 200, body: text), true) }
     let isOurs = outcomes.contains { $0.published.undelivered != .notSerializable }
@@ -171,11 +180,11 @@ extension PublishEndpoint {
 
   /// - Parameter event: nil if its type is not looked up.
   private func append(_ outcome: Publisher.Outcome, of event: Event?, to text: inout [UInt8]) {
-    text.append(contentsOf: #"{"group":"#.utf8)
+    text.append(text: #"{"group":"#)
     JSONText.append(string: outcome.group, to: &text)
-    text.append(contentsOf: #","sessions":"#.utf8)
-    text.append(contentsOf: String(outcome.sessions).utf8)
-    text.append(contentsOf: #","id":"#.utf8)
+    text.append(text: #","sessions":"#)
+    text.append(text: String(outcome.sessions))
+    text.append(text: #","id":"#)
     Self.append(outcome.published.position?.description, to: &text)
     if let reason = outcome.published.undelivered {
       text.append(contentsOf: #","error":"#.utf8)
@@ -193,7 +202,7 @@ extension PublishEndpoint {
   }
 
   private static func append(_ value: String?, to text: inout [UInt8]) {
-    guard let value else { return text.append(contentsOf: "null".utf8) }
+    guard let value else { return text.append(text: "null") }
     JSONText.append(string: value, to: &text)
   }
 }

@@ -20,18 +20,18 @@ struct PublishRequest: Sendable {
   /// - Parameter mayName: whether the route allows the group.
   init(_ body: [UInt8], from sender: PublishSender, mayName: (String) -> Bool) throws(PublishRefusal) {
     self.sender = sender
-    var request = try RequestObject(body, what: "the request")
+    let request = try RequestObject(body, what: "the request")
     idempotencyKey = try request.string("idempotency_key")
     if let key = idempotencyKey { try Self.check(key: key) }
     if let items = try request.list("batch") {
-      try request.finish()
+      try request.check(Self.namesOfBatch)
       guard !items.isEmpty else { throw PublishRefusal(malformed: "\"batch\" is empty") }
       for (number, range) in items.enumerated() {
-        var item = try RequestObject(body, range, what: "item \(number + 1) of \"batch\"")
-        try add(&item, body, mayName)
+        let item = try RequestObject(body, range, what: "item \(number + 1) of \"batch\"")
+        try add(item, Self.names, mayName)
       }
     } else {
-      try add(&request, body, mayName)
+      try add(request, Self.namesOfOne, mayName)
     }
   }
 
@@ -41,16 +41,16 @@ struct PublishRequest: Sendable {
     }
   }
 
+  /// - Parameter names: those that its members can have.
   private mutating func add(
-    _ item: inout RequestObject, _ body: [UInt8], _ mayName: (String) -> Bool
+    _ item: RequestObject, _ names: [String], _ mayName: (String) -> Bool
   ) throws(PublishRefusal) {
-    item.allow(Self.names)
     // A misspelt member is reported as unknown, and not as a missing one.
-    try item.finish()
-    let groups = try Self.groups(&item)
-    var event = try event(&item, body)
+    try item.check(names)
+    let groups = try Self.groups(item)
+    var event = try event(item)
     event.fields += sender.stamp(on: event)
-    if try Self.isEphemeral(&item) { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
+    if try Self.isEphemeral(item) { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
         .publishTooLarge,
@@ -71,7 +71,7 @@ struct PublishRequest: Sendable {
     }
   }
 
-  private static func groups(_ item: inout RequestObject) throws(PublishRefusal) -> [String] {
+  private static func groups(_ item: RequestObject) throws(PublishRefusal) -> [String] {
     let group = try item.string("group")
     let groups = try item.list("groups")
     switch (group, groups) {
@@ -98,7 +98,7 @@ struct PublishRequest: Sendable {
   }
 
   /// `"ephemeral": true`: for what no history keeps.
-  private static func isEphemeral(_ item: inout RequestObject) throws(PublishRefusal) -> Bool {
+  private static func isEphemeral(_ item: RequestObject) throws(PublishRefusal) -> Bool {
     guard let range = item.value("ephemeral") else { return false }
     guard case .bool(let value) = item.json(range) else {
       throw PublishRefusal(malformed: "\"ephemeral\" in \(item.what) must be true or false")
@@ -110,8 +110,10 @@ struct PublishRequest: Sendable {
 
   private static let contents = ["event", "message", "text", "bytes"]
   private static let names = ["group", "groups", "ephemeral"] + contents
+  private static let namesOfBatch = ["idempotency_key", "batch"]
+  private static let namesOfOne = namesOfBatch + names
 
-  private func event(_ item: inout RequestObject, _ body: [UInt8]) throws(PublishRefusal) -> Event {
+  private func event(_ item: RequestObject) throws(PublishRefusal) -> Event {
     var found: (key: String, value: Range<Int>)?
     for key in Self.contents {
       guard let value = item.value(key) else { continue }
@@ -128,7 +130,7 @@ struct PublishRequest: Sendable {
           "this route takes \"message\", \"text\" or \"bytes\" from you, not an \"event\": \"events\" is not in its \"allow\""
         )
       }
-      return try Self.event(try RequestObject(body, found?.value, what: "the event of \(item.what)"))
+      return try Self.event(try item.object(found?.value, what: "the event of \(item.what)"))
     case "message":
       let value = found.map { item.bytes($0.value) } ?? []
       return Event(type: "chat.message", fields: [.init("message", .encodedJSON(value))])
@@ -147,7 +149,6 @@ struct PublishRequest: Sendable {
   }
 
   private static func event(_ object: RequestObject) throws(PublishRefusal) -> Event {
-    var object = object
     guard let type = try object.string("type") else {
       throw PublishRefusal(malformed: "\(object.what) needs a \"type\"")
     }

@@ -1,17 +1,13 @@
 import Bytes
 import JSON
 
-/// A JSON object in the body of a request. Its members are asked for one by one, and any other member is an error.
+/// A JSON object in the body of a request. Its members are asked for one by one, and `check` refuses any other member.
 struct RequestObject {
   /// The whole body.
   private let text: [UInt8]
   /// A name for the object, for sentences: `the request`.
   let what: String
   let members: [(key: String, value: Range<Int>)]
-  private var known: [String] = []
-
-  /// So many names are asked for of most objects.
-  private static let usualNames = 16
 
   /// The most levels of nested arrays and objects in a body.
   static let depth = 64
@@ -21,7 +17,6 @@ struct RequestObject {
     let range = range ?? 0..<text.count
     self.text = text
     self.what = what
-    known.reserveCapacity(Self.usualNames)
     do throws(JSONFault) {
       let found = try JSONScanner.members(of: text.rawBytes.extracting(range), depth: Self.depth)
       let start = range.lowerBound
@@ -47,25 +42,21 @@ struct RequestObject {
     return members.first { !seen.insert($0.key).inserted }?.key
   }
 
-  /// The range of a member's value in the body. The member counts as known from now on.
-  mutating func value(_ key: String) -> Range<Int>? {
-    known.append(key)
-    return members.first { $0.key.utf8.count == key.utf8.count && $0.key == key }?.value
+  /// The range of a member's value in the body.
+  func value(_ key: String) -> Range<Int>? {
+    members.first { $0.key.utf8.count == key.utf8.count && $0.key == key }?.value
   }
 
-  /// Allows further members.
-  mutating func allow(_ keys: [String]) { known += keys }
-
-  mutating func string(_ key: String) throws(PublishRefusal) -> String? {
+  func string(_ key: String) throws(PublishRefusal) -> String? {
     guard let range = value(key) else { return nil }
-    guard case .string(let string) = json(range) else {
+    guard let string = JSONScanner.string(text.rawBytes.extracting(range)) else {
       throw PublishRefusal(malformed: "\"\(key)\" in \(what) must be a string")
     }
     return string
   }
 
   /// The elements of a list.
-  mutating func list(_ key: String) throws(PublishRefusal) -> [Range<Int>]? {
+  func list(_ key: String) throws(PublishRefusal) -> [Range<Int>]? {
     guard let range = value(key) else { return nil }
     guard text[range.lowerBound] == UInt8(ascii: "[") else {
       throw PublishRefusal(malformed: "\"\(key)\" in \(what) must be a list")
@@ -85,8 +76,14 @@ struct RequestObject {
 
   func bytes(_ range: Range<Int>) -> [UInt8] { Array(text[range]) }
 
-  /// - Throws: if there is a member that was not asked for.
-  func finish() throws(PublishRefusal) {
+  /// The object in a range of the body.
+  func object(_ range: Range<Int>?, what: String) throws(PublishRefusal) -> RequestObject {
+    try RequestObject(text, range, what: what)
+  }
+
+  /// - Parameter known: the names that a member can have.
+  /// - Throws: if there is a member with another name.
+  func check(_ known: [String]) throws(PublishRefusal) {
     let unknown = members.first { member in
       !known.contains { $0.utf8.count == member.key.utf8.count && $0 == member.key }
     }

@@ -42,11 +42,11 @@ struct Admission {
   /// What is to be done next.
   enum Step {
     /// Authenticate the client.
-    case ask(Credentials, RouteAuthenticator)
+    indirect case ask(Credentials, RouteAuthenticator)
     /// Begin to bring the events of these groups to this reactor, from this layer.
     case subscribe([String], layer: any LayerBackend)
     /// Connect to the upstream of the route with this name, and make the handshake with it.
-    case dial(SessionOpening.UpstreamRequest, route: String)
+    indirect case dial(SessionOpening.UpstreamRequest, route: String)
     /// Answer the client, and turn the connection into a session or an event stream.
     case accept(Opening)
     indirect case refuse(HandshakeRefusal)
@@ -132,7 +132,6 @@ struct Admission {
   }
 
   private mutating func identified(_ opening: Opening, _ outcome: Authentication) -> Step {
-    var opening = opening
     if let refusal = opening.identified(outcome) { return refuse(refusal) }
     return proceed(opening)
   }

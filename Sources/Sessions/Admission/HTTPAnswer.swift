@@ -123,9 +123,9 @@ extension HTTPAnswer {
   }
 
   private static func append(_ name: String, _ value: String, to bytes: inout [UInt8]) {
-    bytes += name.utf8
+    bytes.append(text: name)
     bytes.append(copying: colon.rawBytes)
-    bytes += value.utf8
+    bytes.append(text: value)
     bytes.append(copying: lineEnd.rawBytes)
   }
 }

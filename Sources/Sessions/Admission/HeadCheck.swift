@@ -138,7 +138,6 @@ struct HeadCheck {
   private func admitted(
     _ opening: Opening, _ credentials: @autoclosure () -> Credentials
   ) throws(HandshakeRefusal) -> Opening {
-    var opening = opening
     if opening.route.auth != nil {
       opening.credentials = credentials()
     } else {
@@ -171,7 +170,6 @@ extension HeadCheck {
       handshake: handshake(
         with: upstream, at: target.withoutParameters(hidden), for: session.handshake,
         hidesTokens: session.route.configuration.auth != nil))
-    var opening = opening
     opening.kind = .session(
       SessionOpening(route: session.route, handshake: session.handshake, upstream: request))
     return opening

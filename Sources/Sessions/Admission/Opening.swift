@@ -6,7 +6,10 @@ import Routing
 package import WebSocketCore
 
 /// A request whose head passed every check, and the session or the event stream that it opens.
-struct Opening {
+///
+/// An object, of which only the current step of the admission makes use: as a value it was copied by each step, which was a tenth of a
+/// handshake's instructions.
+final class Opening {
   /// The kind of connection, and what only that kind needs.
   enum Kind {
     case session(SessionOpening)
@@ -95,7 +98,7 @@ extension Opening {
   }
 
   /// Makes the names of the groups, once the client's identity is known.
-  mutating func nameGroups() throws(GroupFault) {
+  func nameGroups() throws(GroupFault) {
     guard let configuration = route.groups else { return }
     let value = { [identity] (place: String) in identity?.values(of: place) }
     groups = try configuration.names(for: captures, given: identity?.groups ?? [], value: value).get()

@@ -9,7 +9,7 @@ extension Opening {
   /// Continues with the client's identity.
   ///
   /// - Returns: the refusal if the client is not authenticated, or its groups have no valid names.
-  mutating func identified(_ outcome: Authentication) -> HandshakeRefusal? {
+  func identified(_ outcome: Authentication) -> HandshakeRefusal? {
     if let credentials, let auth = route.auth, auth.keepsCredentials { standing = auth.kept(credentials) }
     credentials = nil
     switch outcome {

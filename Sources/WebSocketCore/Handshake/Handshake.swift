@@ -89,8 +89,9 @@ public struct Handshake: Sendable, Equatable {
 
   /// 16 bytes in base64 are 22 characters and two signs of padding.
   private static func isKey(_ key: String) -> Bool {
-    key.utf8.count == 24 && key.utf8.suffix(2).allSatisfy { $0 == UInt8(ascii: "=") }
-      && key.utf8.prefix(22).allSatisfy(Base64.isDigit)
+    let bytes = key.utf8Span.span
+    return bytes.count == 24 && bytes[22] == UInt8(ascii: "=") && bytes[23] == UInt8(ascii: "=")
+      && (0..<22).allSatisfy { Base64.isDigit(bytes[$0]) }
   }
 }
 

@@ -25,7 +25,11 @@ struct HeadLines {
 
   init(maximumLength: Int) {
     self.maximumLength = maximumLength
+    ranges.reserveCapacity(Self.usualLines)
   }
+
+  /// Most heads have no more lines, and their list is allocated once.
+  private static let usualLines = 16
 
   /// - Parameter bytes: all bytes of the head so far, including those of earlier calls.
   /// - Returns: false if the empty line has not arrived yet.

@@ -16,13 +16,18 @@ public struct HeaderField: Sendable, Equatable {
   ///
   /// - Parameter isASCII: whether all of its bytes are known to be.
   init(_ bytes: RawSpan, _ line: Range<Int>, isASCII: Bool) throws(RequestFault) {
-    var colon = line.lowerBound
-    while colon < line.upperBound, Token.has(bytes[colon]) { colon += 1 }
-    guard colon < line.upperBound, colon > line.lowerBound, bytes[colon] == UInt8(ascii: ":") else {
-      let hasColon = line.contains { bytes[$0] == UInt8(ascii: ":") }
-      throw RequestFault.badRequest(
-        hasColon ? "a header name is not a valid token" : "a header line has no colon")
+    let colon = Self.colon(in: line, of: bytes)
+    let name: String
+    if let known = KnownFieldNames.find(bytes, line.lowerBound..<colon) {
+      name = known
+    } else {
+      guard colon > line.lowerBound, (line.lowerBound..<colon).allSatisfy({ Token.has(bytes[$0]) }) else {
+        throw RequestFault.badRequest(
+          colon < line.upperBound ? "a header name is not a valid token" : "a header line has no colon")
+      }
+      name = Self.lowercased(bytes, line.lowerBound..<colon)
     }
+    guard colon < line.upperBound else { throw RequestFault.badRequest("a header line has no colon") }
     var (start, end) = (colon + 1, line.upperBound)
     while start < end, Self.isWhiteSpace(bytes[start]) { start += 1 }
     while start < end, Self.isWhiteSpace(bytes[end - 1]) { end -= 1 }
@@ -30,7 +35,12 @@ public struct HeaderField: Sendable, Equatable {
     guard isASCII || !text.hasTooManyMarks else {
       throw RequestFault.badRequest("a header value has too many combining marks in a row")
     }
-    self.init(name: Self.lowercased(bytes, line.lowerBound..<colon), value: text)
+    self.init(name: name, value: text)
+  }
+
+  /// The offset of the first colon of a line; its end if it has none.
+  private static func colon(in line: Range<Int>, of bytes: RawSpan) -> Int {
+    min(bytes.offset(of: UInt8(ascii: ":"), from: line.lowerBound) ?? line.upperBound, line.upperBound)
   }
 
   /// A token in lower case, in one step.
@@ -97,9 +107,10 @@ extension [String] {
 /// RFC 9110 section 5.6.2: the characters of field names, methods and subprotocols.
 package enum Token {
   package static func has(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"),
+    // As most bytes are, which is cheaper to know than to search for them below.
+    if byte.isLetterOrDigit { return true }
+    return switch byte {
+    case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"),
       UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
       UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"),
       UInt8(ascii: "|"), UInt8(ascii: "~"):

@@ -47,9 +47,7 @@ extension RequestHead {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
       var head = try requestLine(bytes, first)
       head.fields = try lines.fields(of: bytes)
-      if let fault = fault(inHosts: head.values(of: "host"), minorVersion: head.minorVersion) {
-        throw RequestFault.badRequest(fault)
-      }
+      if let fault = head.faultOfHost { throw RequestFault.badRequest(fault) }
       try head.takeOriginForm()
       return .complete(head, length: lines.length)
     } catch {
@@ -66,14 +64,15 @@ extension RequestHead {
     }
     let method = line.lowerBound..<first
     let target = (first + 1)..<second
-    let version = bytes.string((second + 1)..<line.upperBound)
     guard !method.isEmpty, method.allSatisfy({ Token.has(bytes[$0]) }) else {
       throw RequestFault.badRequest("the method is not a valid token")
     }
     guard !target.isEmpty, target.allSatisfy({ bytes[$0] > 0x20 && bytes[$0] < 0x7F }) else {
       throw RequestFault.badRequest("the request target has characters that must be percent-encoded")
     }
-    guard let minorVersion = Self.minorVersion(version) else { throw RequestFault.unsupportedHTTP }
+    guard let minorVersion = minorVersion(bytes, (second + 1)..<line.upperBound) else {
+      throw RequestFault.unsupportedHTTP
+    }
     return RequestHead(
       method: bytes.string(method), target: [UInt8](copying: bytes.extracting(target)),
       minorVersion: minorVersion, fields: [])
@@ -94,11 +93,12 @@ extension RequestHead {
   }
 
   /// RFC 9110 section 2.5: a later minor version is read as the highest supported one.
-  private static func minorVersion(_ version: String) -> Int? {
-    let digits = version.utf8.dropFirst("HTTP/1.".utf8.count)
-    guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first, digit.isDigit
-    else { return nil }
-    return digit == UInt8(ascii: "0") ? 0 : 1
+  private static func minorVersion(_ bytes: RawSpan, _ version: Range<Int>) -> Int? {
+    let text = bytes.extracting(version)
+    guard text.byteCount == "HTTP/1.1".utf8.count, text.begins(with: "HTTP/1."), text[7].isDigit else {
+      return nil
+    }
+    return text[7] == UInt8(ascii: "0") ? 0 : 1
   }
 
   private mutating func takeOriginForm() throws(RequestFault) {
@@ -107,6 +107,12 @@ extension RequestHead {
     case .success(let target): self.target = target
     case .failure(let fault): throw RequestFault.badRequest(fault.text)
     }
+  }
+
+  private var faultOfHost: String? {
+    // Nearly all requests have one, and need no list of them.
+    if let host = fields.onlyValue(of: "host"), Self.isHost(host) { return nil }
+    return Self.fault(inHosts: values(of: "host"), minorVersion: minorVersion)
   }
 
   /// What is wrong with the `Host` fields of a request (RFC 9112 section 3.2); nil if they are valid.
@@ -121,9 +127,15 @@ extension RequestHead {
     return nil
   }
 
+  private static func isHost(_ text: String) -> Bool {
+    guard let first = text.utf8.first, first != UInt8(ascii: ":") else { return false }
+    return text.utf8.allSatisfy(isInHost)
+  }
+
   /// RFC 3986 section 3.2.2: the characters of a host name, an address in brackets and a port.
   private static func isInHost(_ byte: UInt8) -> Bool {
-    switch byte {
+    if byte.isLetterOrDigit { return true }
+    return switch byte {
     case UInt8(ascii: "#"), UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "|"): false
     case UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "("), UInt8(ascii: ")"),
       UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "="):
