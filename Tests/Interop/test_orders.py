@@ -28,8 +28,11 @@ applications:
       - {path: health/ready, health: ready}
       - {path: api/, publish: {groups: ["room_*"], token: {env: PUBLISH_TOKEN}, allow: [publish, disconnect, mute, join, leave]}}
       - {path: own/, auth: users, publish: {groups: ["room_*"]}}
+      - {path: reads/, auth: users, publish: {groups: ["kept_*"], allow: [groups, presence, history]}}
+      - {path: all/, publish: {groups: ["kept_*"], token: {env: PUBLISH_TOKEN}, allow: [publish, disconnect, groups, presence, history]}}
       - {path: "sse/<slug:room>/", auth: users, events: "room_{room}"}
     websocket:
+      - {path: "ws/kept/<slug:room>/", auth: users, consumer: chat, group: "kept_{room}", history: {messages: 10}, presence: true, shared: true}
       - {path: "ws/open/<slug:room>/", consumer: chat, group: "room_{room}", shared: true}
       - path: "ws/<slug:room>/"
         auth: users
@@ -155,6 +158,32 @@ def test_users_are_kept_out_for_a_time_and_let_in_again(begin):
             return False
 
     wait_until(opens, what="the time is over")
+
+
+def test_a_user_who_is_kept_out_of_a_group_reads_nothing_of_it(begin):
+    gateway = begin()
+    bob = Session(gateway.ws("/ws/kept/a/"), additional_headers=of("bob"))
+    bob.send({"message": "only for those who are in"})
+    while "message" not in bob.hear():
+        pass
+    reads = ["/reads/history?group=kept_a", "/reads/presence?group=kept_a"]
+
+    def listed(headers: dict, path: str = "/reads/groups") -> list[str]:
+        return [group["group"] for group in ask(gateway, path, method="GET", headers=headers).json()["groups"]]
+
+    assert all(ask(gateway, path, method="GET", headers=of("ann")).status_code == 200 for path in reads)
+    assert listed(of("ann")) == ["kept_a"]
+    given(ask(gateway, "/all/disconnect", {"user": "ann", "group": "kept_a", "for": "10m", "reason": "be nice"}))
+    for path in reads:
+        refused = ask(gateway, path, method="GET", headers=of("ann"))
+        assert (refused.status_code, refused.json()) == (403, {"error": "be nice"})
+    assert gateway.says("refused", "403", "be nice", "user=ann")
+    assert listed(of("ann")) == [] and listed(of("bob")) == ["kept_a"]
+    assert ask(gateway, "/reads/history?group=kept_b", method="GET", headers=of("ann")).status_code == 200
+    # The operator's own programs are no users.
+    assert all(ask(gateway, path.replace("reads", "all"), method="GET").status_code == 200 for path in reads)
+    assert listed(bearer(TOKEN), "/all/groups") == ["kept_a"]
+    bob.socket.close()
 
 
 def test_a_muted_user_hears_and_cannot_send(begin):
