@@ -84,6 +84,7 @@ extension Session {
       subscribe(to: names, of: worker.layers[layer].layer)
     case .accept(let opening): entered(opening, groups)
     case .refuse(let refusal) where refusal.reason.isOrder:
+      groups?.abandon()
       refuse(.disconnected.saying(refusal.text), user: refusal.user)
     case .refuse(let refusal):
       refuse(
