@@ -1,5 +1,6 @@
 """Orders about sessions: disconnect, mute, join and leave, by the HTTP API, by Django's `group_send` and by `sluice disconnect`."""
 
+import dataclasses
 import os
 import subprocess
 
@@ -9,7 +10,7 @@ from asgiref.sync import async_to_sync
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from conftest import SLUICE
-from redis_stack import RedisGateway, Session, wait_until
+from redis_stack import Host, Layer, RedisGateway, Session, wait_until
 from test_redis_outages import outage_of, with_user
 from tokens import simple_jwt
 
@@ -327,6 +328,41 @@ def test_an_order_that_was_given_while_redis_was_away_holds_when_it_is_back(redi
     assert given(ask(late, "/api/disconnect", method="DELETE", params={"user": "ann"}))["lifted"] is True
     wait_until(lambda: ask(gateway, "/api/disconnect", method="GET").json()["orders"] == [], what="lifted")
     assert redis.client().hlen("asgi:sluice:orders") == 0
+
+
+def test_an_order_that_was_lifted_while_redis_was_away_does_not_come_back(redis, begin):
+    layer = with_user(redis, "gateway")
+    gateway = begin(layer.yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 1, what="it listens")
+    for user in ("ann", "bob"):
+        given(ask(gateway, "/api/disconnect", {"user": user, "for": "1h"}))
+    with outage_of(redis, "gateway"):
+        wait_until(lambda: not gateway.is_ready(), what="it sees the outage")
+        answer = ask(gateway, "/api/disconnect", method="DELETE", params={"user": "ann"})
+        assert answer.status_code == 503 and answer.json()["lifted"] is True
+    wait_until(lambda: redis.client().hkeys("asgi:sluice:orders") == [b'["disconnect","bob",null]'], 30, what="the layer forgets the order")
+    wait_until(gateway.is_ready, what="it serves again")
+    session(gateway, "ann").socket.close()
+    assert refusal(gateway, "bob")[0] == 403
+
+
+def test_on_redis_pubsub_a_process_reads_orders_that_it_does_not_take_itself(redis, begin, start):
+    layer = Layer((Host(redis),), "pubsub")
+    given(ask(begin(layer.yaml, kind=RedisGateway), "/api/disconnect", {"user": "ann", "for": "1h"}))
+    text = ROUTES.replace("allow: [publish, disconnect, mute, join, leave]", "allow: [publish]").replace(
+        "allow: [publish, disconnect, groups, presence, history]", "allow: [groups]"
+    )
+    text = text.replace("history: {messages: 10}, presence: true, ", "").replace("allow: [groups, presence, history]", "allow: [groups]")
+    other = start(text=text.replace("LAYER", layer.yaml), env=ENV, kind=RedisGateway)
+    assert refusal(other, "ann")[0] == 403
+    redis.client().acl_setuser(
+        "narrow", enabled=True, reset=True, passwords=["+narrow"], channels="*",
+        commands=["+ping", "+select", "+publish", "+subscribe", "+unsubscribe", "+psubscribe"],
+    )  # fmt: skip
+    narrow = dataclasses.replace(layer, yaml_hosts=[redis.url(user="narrow")])
+    without_right = start(text=text.replace("LAYER", narrow.yaml), env=ENV, kind=RedisGateway)
+    session(without_right, "ann").socket.close()
+    assert without_right.says("orders that hold for a time are not read", "~asgi:sluice:orders")
 
 
 def command(folder, *arguments, code: int = 0) -> str:

@@ -43,6 +43,7 @@ extension PublishCall {
     let isLifted = order.lifted.map { orders.remove($0) }
     let layers = endpoint.surroundings.layers.shared
     guard order.standing != nil || order.lifted != nil, !layers.isEmpty else {
+      if let lifted = order.lifted { orders.forgotten([lifted]) }
       return tellAll(order, isKept: true, isLifted)
     }
     worker.offload {
@@ -52,6 +53,7 @@ extension PublishCall {
     } _: { [self] isKept in
       var order = order
       order.isKept = isKept
+      if isKept, let lifted = order.lifted { orders.forgotten([lifted]) }
       tellAll(order, isKept: isKept, isLifted)
     }
   }
