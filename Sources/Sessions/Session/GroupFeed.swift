@@ -49,6 +49,8 @@ struct GroupFeed {
     var awaited: AwaitedToken?
     /// For the arrival of the first token, and later for the end of a token.
     var timer: Timer?
+    /// When its further tokens will be paid for, where a view is asked about each. Nanoseconds of the monotonic clock.
+    var renewalsPaidAt: UInt64 = 0
     /// Whether the client was told that its token is about to expire.
     var isExpiring = false
     /// The request for the check of a token. Nothing is read meanwhile.
