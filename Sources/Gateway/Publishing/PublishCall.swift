@@ -202,6 +202,7 @@ extension PublishCall {
     try read(body) { [endpoint] body throws(PublishRefusal) in
       let order = try endpoint.order(body, keyFields: keyFields, from: caller)
       try endpoint.checkOrders(about: caller, in: order.request.events)
+      try endpoint.count(order.request.events, of: caller)
       return order
     } _: { [self] order in
       carryOut(order)

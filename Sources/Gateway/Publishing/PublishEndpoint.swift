@@ -133,6 +133,14 @@ extension PublishEndpoint {
     return Order(request: request, key: (key, Array(SHA256.hash(data: body))))
   }
 
+  /// Counts what a user publishes like the messages of its sessions.
+  func count(_ events: [GroupEvent], of caller: Caller) throws(PublishRefusal) {
+    guard caller.lane == .user, let user = caller.identity?.user,
+      let seconds = surroundings.process.users?.retryAfter(messages: events.count, of: user)
+    else { return }
+    throw PublishRefusal(.publishTooFast(retryAfter: seconds), facts: ["user": user])
+  }
+
   /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.
   private static func key(of request: PublishRequest, _ fields: [String]) throws(PublishRefusal) -> String? {
     guard let field = fields.first else { return request.idempotencyKey }
