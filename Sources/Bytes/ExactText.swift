@@ -18,3 +18,9 @@ package struct ExactText: Sendable, Hashable {
     hasher.combine(text.utf8.count)
   }
 }
+
+extension ExactText: ExpressibleByStringLiteral {
+  package init(stringLiteral text: String) {
+    self.init(text: text)
+  }
+}

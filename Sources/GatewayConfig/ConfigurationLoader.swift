@@ -41,9 +41,8 @@ package enum ConfigurationLoader {
     settings.refusals = server.refusals
     settings.limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
     let authNode = top.value("auth")
-    settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)
-      .read(authNode)
-    settings.auth.userTypes = AuthenticatorReader.userTypes(authNode)
+    (settings.auth.authenticators, settings.auth.userTypes) =
+      AuthenticatorReader(reading: reading, handshake: server.handshake).read(authNode)
     settings.auth.handshake = server.handshake
     settings.auth.names = authNode?.entries?.map(\.key.value) ?? []
     settings.auth.areNamesKnown =

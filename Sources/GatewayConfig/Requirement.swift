@@ -98,10 +98,16 @@ extension JSON {
 
 extension ClientRule {
   fileprivate static let permissionMark = "permission of "
+  fileprivate static let callbackMark = "callback of "
+
+  /// Whether the `auth` decides itself, by what the path captured.
+  var isOfCallback: Bool {
+    if case .other(let words, _) = self { words.text.hasPrefix(Self.callbackMark) } else { false }
+  }
 
   /// Whether a view decides.
   var isPermission: Bool {
-    if case .other(let words, _) = self { words.hasPrefix(Self.permissionMark) } else { false }
+    if case .other(let words, _) = self { words.text.hasPrefix(Self.permissionMark) } else { false }
   }
 }
 
@@ -119,7 +125,7 @@ extension AdmittedClients {
       self = .everyone
       return
     }
-    var require: [String: Set<String>] = [:]
+    var require: [ExactText: Set<ExactText>] = [:]
     var also: Set<ClientRule> = []
     for rule in auth.requirements.flatMap(\.conjunction) where !rule.isTied(by: ties) {
       if case .claim(let claim, let values) = rule.clientRule(of: route), require[claim] == nil {
@@ -129,6 +135,9 @@ extension AdmittedClients {
       }
     }
     if let permission = auth.permission { also.insert(permission.clientRule(of: route)) }
+    if let url = auth.placedCallback {
+      also.insert(.other(ExactText(text: ClientRule.callbackMark + url), route: ExactText(text: route)))
+    }
     self = .authenticated(by: auth.name, require: require, also: also)
   }
 
@@ -149,8 +158,8 @@ extension PermissionConfiguration {
   fileprivate func clientRule(of route: String) -> ClientRule {
     let shown = "\(question.headers) \(claims?.description ?? "")"
     return .other(
-      ClientRule.permissionMark + question.shownURL,
-      route: question.places.isEmpty ? shown : "\(route) \(shown)")
+      ExactText(text: ClientRule.permissionMark + question.shownURL),
+      route: ExactText(text: question.places.isEmpty ? shown : "\(route) \(shown)"))
   }
 }
 
@@ -181,7 +190,8 @@ extension Requirement {
     guard case .claim(let requirement) = self, requirement.values.count == 1,
       let capture = requirement.values[0].capture
     else { return false }
-    return ties[capture] == GroupPattern.claimPrefix + requirement.claim
+    let field = ExactText(text: GroupPattern.claimPrefix + requirement.claim)
+    return ties[capture].map { ExactText(text: $0) == field } ?? false
   }
 
   /// - Parameter route: an identification of the route, by which claims are compared with its captures.
@@ -189,9 +199,10 @@ extension Requirement {
     switch self {
     case .claim(let requirement):
       guard requirement.values.allSatisfy({ $0.capture == nil }) else {
-        return .other(requirement.description, route: route)
+        return .other(ExactText(text: requirement.description), route: ExactText(text: route))
       }
-      return .claim(requirement.claim, Set(requirement.values.map(\.text)))
+      return .claim(
+        ExactText(text: requirement.claim), Set(requirement.values.map { ExactText(text: $0.text) }))
     case .any(let parts): return .any(Set(parts.map { $0.clientRule(of: route) }))
     case .all(let parts): return .all(Set(parts.map { $0.clientRule(of: route) }))
     }

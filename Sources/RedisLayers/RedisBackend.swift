@@ -14,19 +14,22 @@ package final class RedisBackend: LayerBackend {
   private let recorder: RedisHistory?
   private let redisPresence: RedisPresence?
   private let keepsOrders: Bool
+  private let obeysOrders: Bool
   /// By reactor.
   private let reactors = Mutex<[Int: (hub: Mailbox<RedisDelivery>, history: Mailbox<HistoryNews>?)]>([:])
 
   /// - Parameters:
   ///   - history: nil if no group keeps one.
   ///   - keepsOrders: whether orders that hold for a time are expected, so that the right to keep them is needed.
+  ///   - obeysOrders: whether those that other processes keep are read, if the user has the right to do so.
   package init(
     alias: String, _ configuration: RedisLayerConfiguration, history: GroupHistory?, hasPresence: Bool,
-    keepsOrders: Bool = false, on group: MultiThreadedEventLoopGroup, log: Logger
+    keepsOrders: Bool = false, obeysOrders: Bool = false, on group: MultiThreadedEventLoopGroup, log: Logger
   ) {
     self.alias = alias
     self.history = history
     self.keepsOrders = keepsOrders
+    self.obeysOrders = obeysOrders
     let hub = RedisHub(alias: alias, configuration, on: group, log: log)
     self.hub = hub
     recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
@@ -60,7 +63,7 @@ package final class RedisBackend: LayerBackend {
     let reactors = reactors.withLock { $0 }.sorted { $0.key < $1.key }.map(\.value)
     await recorder?.connect(to: reactors.compactMap(\.history))
     await hub.connect(to: reactors.map(\.hub), recording: recorder)
-    if keepsOrders { await hub.expectOrders() }
+    if keepsOrders || obeysOrders { await hub.expectOrders() }
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.hub.run() }
       tasks.addTask { await self.redisPresence?.run() }

@@ -1,5 +1,6 @@
 import ChannelLayers
 import GatewayConfig
+import Logging
 import RedisClient
 
 /// Orders that hold for a time: the fields of one hash on the first of the layer's servers. Whoever reads it removes those whose time is
@@ -22,8 +23,8 @@ extension RedisHub {
     return await write([RESPCommand("HDEL", [.init(ordersKey)] + subjects.map { RESPArgument($0) })])
   }
 
-  /// Routes of this process take such orders. Otherwise the right to read them is needed in one layout only, where the other rights include
-  /// it, and after one has come.
+  /// Routes of this process obey such orders. Otherwise they are read in one layout only, where the other rights include the right to do
+  /// so, and after one has come.
   func expectOrders() {
     readsOrders = true
   }
@@ -35,8 +36,7 @@ extension RedisHub {
     do throws(RedisFailure) {
       reply = try await connection.send(RESPCommand("HGETALL", .init(ordersKey)))
     } catch {
-      // Nothing is said of it: most gateways have no such orders. One that is to be kept is told of.
-      if case .refused = error { readsOrders = false }
+      if case .refused = error { tellUnreadable("\(error)") }
       return nil
     }
     guard case .array(let parts) = reply else { return nil }
@@ -46,9 +46,24 @@ extension RedisHub {
     }
   }
 
+  /// It is said once, and is no warning: most gateways have no such orders.
+  private func tellUnreadable(_ refusal: String) {
+    readsOrders = false
+    guard !areOrdersToldUnreadable else { return }
+    areOrdersToldUnreadable = true
+    log.notice(
+      "orders that hold for a time are not read: whom other processes keep out may come in here",
+      metadata: [
+        "layer": "\(alias)", "detail": "\(refusal)",
+        "hint": "give the Redis user +hgetall and ~\(ordersKey), unless no process gives such orders",
+      ])
+  }
+
   /// - Returns: whether Redis has carried out all commands.
   private func write(_ commands: [RESPCommand]) async -> Bool {
     let fault = "an order that holds for a time was not kept in Redis"
+    // There are such orders.
+    readsOrders = true
     guard let connection = shards[0].commands.connection else {
       note(fault, "the channel layer is not available")
       return false
@@ -56,7 +71,6 @@ extension RedisHub {
     do throws(RedisFailure) {
       let replies = try await connection.send(commands)
       for case .error(let message) in replies { throw .refused(RedisRefusal(message)) }
-      readsOrders = true
       return true
     } catch {
       note(fault, "\(error)")

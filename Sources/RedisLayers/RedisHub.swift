@@ -45,6 +45,8 @@ actor RedisHub: LinkOwner {
   var outage: String?
   /// Whether orders that hold for a time are read: if Redis lets its user, and there may be some.
   var readsOrders: Bool
+  /// Whether the log was told that they cannot be read.
+  var areOrdersToldUnreadable = false
 
   @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()

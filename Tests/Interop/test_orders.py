@@ -1,5 +1,6 @@
 """Orders about sessions: disconnect, mute, join and leave, by the HTTP API, by Django's `group_send` and by `sluice disconnect`."""
 
+import dataclasses
 import os
 import subprocess
 
@@ -9,7 +10,7 @@ from asgiref.sync import async_to_sync
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from conftest import SLUICE
-from redis_stack import RedisGateway, Session, wait_until
+from redis_stack import Host, Layer, RedisGateway, Session, wait_until
 from test_redis_outages import outage_of, with_user
 from tokens import simple_jwt
 
@@ -28,8 +29,11 @@ applications:
       - {path: health/ready, health: ready}
       - {path: api/, publish: {groups: ["room_*"], token: {env: PUBLISH_TOKEN}, allow: [publish, disconnect, mute, join, leave]}}
       - {path: own/, auth: users, publish: {groups: ["room_*"]}}
+      - {path: reads/, auth: users, publish: {groups: ["kept_*"], allow: [groups, presence, history]}}
+      - {path: all/, publish: {groups: ["kept_*"], token: {env: PUBLISH_TOKEN}, allow: [publish, disconnect, groups, presence, history]}}
       - {path: "sse/<slug:room>/", auth: users, events: "room_{room}"}
     websocket:
+      - {path: "ws/kept/<slug:room>/", auth: users, consumer: chat, group: "kept_{room}", history: {messages: 10}, presence: true, shared: true}
       - {path: "ws/open/<slug:room>/", consumer: chat, group: "room_{room}", shared: true}
       - path: "ws/<slug:room>/"
         auth: users
@@ -155,6 +159,32 @@ def test_users_are_kept_out_for_a_time_and_let_in_again(begin):
             return False
 
     wait_until(opens, what="the time is over")
+
+
+def test_a_user_who_is_kept_out_of_a_group_reads_nothing_of_it(begin):
+    gateway = begin()
+    bob = Session(gateway.ws("/ws/kept/a/"), additional_headers=of("bob"))
+    bob.send({"message": "only for those who are in"})
+    while "message" not in bob.hear():
+        pass
+    reads = ["/reads/history?group=kept_a", "/reads/presence?group=kept_a"]
+
+    def listed(headers: dict, path: str = "/reads/groups") -> list[str]:
+        return [group["group"] for group in ask(gateway, path, method="GET", headers=headers).json()["groups"]]
+
+    assert all(ask(gateway, path, method="GET", headers=of("ann")).status_code == 200 for path in reads)
+    assert listed(of("ann")) == ["kept_a"]
+    given(ask(gateway, "/all/disconnect", {"user": "ann", "group": "kept_a", "for": "10m", "reason": "be nice"}))
+    for path in reads:
+        refused = ask(gateway, path, method="GET", headers=of("ann"))
+        assert (refused.status_code, refused.json()) == (403, {"error": "be nice"})
+    assert gateway.says("refused", "403", "be nice", "user=ann")
+    assert listed(of("ann")) == [] and listed(of("bob")) == ["kept_a"]
+    assert ask(gateway, "/reads/history?group=kept_b", method="GET", headers=of("ann")).status_code == 200
+    # The operator's own programs are no users.
+    assert all(ask(gateway, path.replace("reads", "all"), method="GET").status_code == 200 for path in reads)
+    assert listed(bearer(TOKEN), "/all/groups") == ["kept_a"]
+    bob.socket.close()
 
 
 def test_a_muted_user_hears_and_cannot_send(begin):
@@ -298,6 +328,41 @@ def test_an_order_that_was_given_while_redis_was_away_holds_when_it_is_back(redi
     assert given(ask(late, "/api/disconnect", method="DELETE", params={"user": "ann"}))["lifted"] is True
     wait_until(lambda: ask(gateway, "/api/disconnect", method="GET").json()["orders"] == [], what="lifted")
     assert redis.client().hlen("asgi:sluice:orders") == 0
+
+
+def test_an_order_that_was_lifted_while_redis_was_away_does_not_come_back(redis, begin):
+    layer = with_user(redis, "gateway")
+    gateway = begin(layer.yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 1, what="it listens")
+    for user in ("ann", "bob"):
+        given(ask(gateway, "/api/disconnect", {"user": user, "for": "1h"}))
+    with outage_of(redis, "gateway"):
+        wait_until(lambda: not gateway.is_ready(), what="it sees the outage")
+        answer = ask(gateway, "/api/disconnect", method="DELETE", params={"user": "ann"})
+        assert answer.status_code == 503 and answer.json()["lifted"] is True
+    wait_until(lambda: redis.client().hkeys("asgi:sluice:orders") == [b'["disconnect","bob",null]'], 30, what="the layer forgets the order")
+    wait_until(gateway.is_ready, what="it serves again")
+    session(gateway, "ann").socket.close()
+    assert refusal(gateway, "bob")[0] == 403
+
+
+def test_on_redis_pubsub_a_process_reads_orders_that_it_does_not_take_itself(redis, begin, start):
+    layer = Layer((Host(redis),), "pubsub")
+    given(ask(begin(layer.yaml, kind=RedisGateway), "/api/disconnect", {"user": "ann", "for": "1h"}))
+    text = ROUTES.replace("allow: [publish, disconnect, mute, join, leave]", "allow: [publish]").replace(
+        "allow: [publish, disconnect, groups, presence, history]", "allow: [groups]"
+    )
+    text = text.replace("history: {messages: 10}, presence: true, ", "").replace("allow: [groups, presence, history]", "allow: [groups]")
+    other = start(text=text.replace("LAYER", layer.yaml), env=ENV, kind=RedisGateway)
+    assert refusal(other, "ann")[0] == 403
+    redis.client().acl_setuser(
+        "narrow", enabled=True, reset=True, passwords=["+narrow"], channels="*",
+        commands=["+ping", "+select", "+publish", "+subscribe", "+unsubscribe", "+psubscribe"],
+    )  # fmt: skip
+    narrow = dataclasses.replace(layer, yaml_hosts=[redis.url(user="narrow")])
+    without_right = start(text=text.replace("LAYER", narrow.yaml), env=ENV, kind=RedisGateway)
+    session(without_right, "ann").socket.close()
+    assert without_right.says("orders that hold for a time are not read", "~asgi:sluice:orders")
 
 
 def command(folder, *arguments, code: int = 0) -> str:

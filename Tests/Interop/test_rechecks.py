@@ -160,6 +160,22 @@ def test_a_permission_that_is_over_is_no_token(gateway, views):
         assert close_of(session) == (4401, "the permission has expired")
 
 
+def test_a_client_that_renews_its_token_again_and_again_does_not_have_the_view_asked_as_often(gateway, views):
+    token = simple_jwt(KEY, "5")
+    with connect(gateway.ws("/ws/tokens/")) as session:
+
+        def renew() -> dict:
+            session.send(json.dumps({"auth": token}))
+            return json.loads(session.recv(timeout=20))
+
+        assert [renew() for _ in range(6)] == [{"auth": "ok"}] * 6
+        assert all(renew()["error"].startswith("too many tokens: the next one is accepted in ") for _ in range(20))
+        assert views.asked.count("/busy/") == 6
+        # It goes on with the token that it had.
+        session.send("hello")
+        assert session.recv(timeout=20) == "hello"
+
+
 def test_the_log_says_which_view_refused(gateway, views):
     with pytest.raises(InvalidStatus):
         connect(gateway.ws("/ws/forbidden/"))

@@ -35,7 +35,8 @@ struct IsolationPropertyTests {
     "{u}", "a{u}", "{u}_", "a_{u}", "{u}{v}", "{u}_{v}", "{user}", "a{user}", "{user}_{u}", "{u}_{user}",
     "{user}_{claims.t}", "a_{claims.t}", "a*", "*", "{user}*", "_*_", "a", "a_1", "{u}*", "1{user}a",
     "{user}a", "{user|escaped}", "a{user|escaped}", "{user|escaped}_{u}", "{u|escaped}", "{u|escaped}_{v}",
-    "{claims.t|escaped}", "{user}_{claims.t|escaped}", "{user}{claims.t|escaped}", "<int:n>", "a<int:n>",
+    "{claims.t|escaped}", "{user}_{claims.t|escaped}", "{user}{claims.t|escaped}", "{claims.e\u{301}}a",
+    "{claims.\u{E9}}a", "<int:n>", "a<int:n>",
     "<slug:n>_", "a_<slug:n>*",
     "<str:n>1",
   ]

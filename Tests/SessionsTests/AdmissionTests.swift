@@ -364,6 +364,18 @@ struct AdmissionTests {
     #expect(asked == [#"5 in ["user_5"]"#])
   }
 
+  @Test func `an order that comes while groups are subscribed to keeps the client out as well`() throws {
+    var holds = false
+    var admission = Admission(.session) { _, _ in
+      guard holds else { return nil }
+      return StandingOrder(.init(.disconnect, user: nil, group: "user_5"), until: 0, reason: "be nice")
+    }
+    _ = admission.next(.head(try Visit(target: "/ws/mine/").head()))
+    #expect(admission.next(Told.user("5").event).words.hasPrefix("subscribe"))
+    holds = true
+    #expect(admission.next(.subscribed(.active)).words == "refuse 403: be nice")
+  }
+
   @Test func `a health check is answered, and a refused head refused`() {
     var admission = Admission(.onlyHealth)
     #expect(admission.next(.head(.health(answer: [1, 2]))).words == "answer 2")

@@ -115,7 +115,9 @@ extension WorkerSessions {
         "an order does not hold: there are too many that hold for a time",
         metadata: ["most": "\(StandingOrders.most)"])
     }
-    if let lifted = order.lifted { process.orders.remove(lifted) }
+    if let lifted = order.lifted {
+      process.orders.remove(lifted, isForgotten: order.isKept, isKnown: true)
+    }
     return order.action.map { carryOut($0, on: order.target, of: layer) } ?? SessionsTold()
   }
 }

@@ -38,19 +38,23 @@ final class OrderKeeper: Sendable {
         beats = 0
       } else if beats.isMultiple(of: Self.retry) {
         // An outage may be shorter than a beat, or take single commands only.
-        await writeUnkept()
+        // What was lifted has to be compared with what is there.
+        if orders.unforgotten.isEmpty { await writeUnkept() } else { await load() }
       }
       wereAvailable = areAvailable
     }
   }
 
-  /// Writes the orders that no layer keeps yet, and reads all. What a layer keeps that cannot be asked stays.
+  /// Writes the orders that no layer keeps yet, has the layers forget those that were lifted meanwhile, and reads all. What a layer keeps
+  /// that cannot be asked stays.
   func load() async {
     guard !shared.isEmpty else { return }
     await writeUnkept()
     let asked = WallClock.secondsSinceEpoch
+    let lifted = orders.unforgotten
     var kept: [StandingOrder] = []
     var isWhole = true
+    var areForgotten = true
     for layer in shared {
       guard let found = await layer.keptOrders() else {
         isWhole = false
@@ -59,14 +63,15 @@ final class OrderKeeper: Sendable {
       var ended: [String] = []
       for order in found {
         let standing = StandingOrder.Subject(order.subject).flatMap { StandingOrder($0, order.content) }
-        if let standing, standing.until + Self.grace > asked {
+        if let standing, standing.until + Self.grace > asked, !orders.isLifted(standing) {
           kept.append(standing)
         } else {
           ended.append(order.subject)
         }
       }
-      _ = await layer.forget(orders: ended)
+      areForgotten = await layer.forget(orders: ended) && areForgotten
     }
+    if isWhole, areForgotten { orders.forgotten(lifted) }
     for order in orders.replace(by: kept, asked: asked, isWhole: isWhole) {
       let order = ControlOrder(order)
       publisher.tellWorkers { [layers] worker in

@@ -32,7 +32,7 @@ final class GatewayLayers: Sendable {
         group = loop
         return RedisBackend(
           alias: layer.alias, redis, history: history, hasPresence: hasPresence,
-          keepsOrders: served.takesTimedOrders, on: loop, log: log)
+          keepsOrders: served.takesTimedOrders, obeysOrders: served.takesOrders, on: loop, log: log)
       }
     }
     self.group = group

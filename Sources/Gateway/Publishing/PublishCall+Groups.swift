@@ -19,7 +19,7 @@ extension PublishCall {
     try query.finish()
     // One group more than the page shows whether there are more.
     let listing = GroupListing(of: endpoint.layer, first: limit + 1, filter) { [endpoint] in
-      endpoint.mayName($0, caller)
+      endpoint.mayList($0, caller)
     } while: {
       self.isWanted
     }
@@ -109,6 +109,7 @@ extension PublishCall {
     guard endpoint.mayName(group, caller) else {
       throw PublishRefusal(.publishNotAllowed, "this route may not ask about the group \"\(group)\"")
     }
+    try endpoint.checkOrders(about: caller, reading: [group])
     return group
   }
 }

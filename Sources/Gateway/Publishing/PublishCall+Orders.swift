@@ -43,6 +43,7 @@ extension PublishCall {
     let isLifted = order.lifted.map { orders.remove($0) }
     let layers = endpoint.surroundings.layers.shared
     guard order.standing != nil || order.lifted != nil, !layers.isEmpty else {
+      if let lifted = order.lifted { orders.forgotten([lifted]) }
       return tellAll(order, isKept: true, isLifted)
     }
     worker.offload {
@@ -52,6 +53,7 @@ extension PublishCall {
     } _: { [self] isKept in
       var order = order
       order.isKept = isKept
+      if isKept, let lifted = order.lifted { orders.forgotten([lifted]) }
       tellAll(order, isKept: isKept, isLifted)
     }
   }
@@ -117,22 +119,27 @@ extension PublishCall {
 }
 
 extension PublishEndpoint {
-  /// Refuses users whom an order keeps out. A program with a token of the route is no user.
-  func checkOrders(about caller: Caller) throws(PublishRefusal) {
-    guard caller.lane == .user,
-      let order = surroundings.process.orders.order(.disconnect, for: caller.identity?.user, in: [])
-    else { return }
-    throw PublishRefusal(.publishNotAllowed, order.reason)
+  /// Refuses users whom an order keeps out, or keeps out of a group that they want to read. A program with a token of the route is no user.
+  func checkOrders(about caller: Caller, reading groups: [String] = []) throws(PublishRefusal) {
+    if let order = order(.disconnect, for: caller, in: groups) { throw PublishRefusal(order, for: caller) }
   }
 
   /// Refuses users whom an order keeps from sending to one of the groups.
   func checkOrders(about caller: Caller, in events: [GroupEvent]) throws(PublishRefusal) {
-    guard caller.lane != .token else { return }
-    let (user, groups) = (caller.identity?.user, events.map(\.group))
+    let groups = events.map(\.group)
     for kind in StandingOrder.Kind.allCases {
-      guard let order = surroundings.process.orders.order(kind, for: user, in: groups) else { continue }
-      throw PublishRefusal(.publishNotAllowed, order.reason)
+      if let order = order(kind, for: caller, in: groups) { throw PublishRefusal(order, for: caller) }
     }
+  }
+
+  /// Whether a list of groups for this client has the group.
+  func mayList(_ group: String, _ caller: Caller) -> Bool {
+    mayName(group, caller) && order(.disconnect, for: caller, in: [group]) == nil
+  }
+
+  private func order(_ kind: StandingOrder.Kind, for caller: Caller, in groups: [String]) -> StandingOrder? {
+    guard caller.lane != .token else { return nil }
+    return surroundings.process.orders.order(kind, for: caller.identity?.user, in: groups)
   }
 
   /// A route that may not name a group may not give orders about it.
@@ -140,6 +147,14 @@ extension PublishEndpoint {
     let named = order.groups + (order.target.group.map { [$0] } ?? [])
     guard let other = named.first(where: { !mayName($0, caller) }) else { return }
     throw PublishRefusal(.publishNotAllowed, "this route may not give orders about the group \"\(other)\"")
+  }
+}
+
+extension PublishRefusal {
+  /// What a user is told whom an order holds for. The log says who it is.
+  fileprivate init(_ order: StandingOrder, for caller: PublishEndpoint.Caller) {
+    self.init(
+      .publishNotAllowed, order.reason, facts: caller.identity.map { ["user": $0.user] } ?? [:])
   }
 }
 

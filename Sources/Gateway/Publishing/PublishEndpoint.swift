@@ -133,13 +133,22 @@ extension PublishEndpoint {
     return Order(request: request, key: (key, Array(SHA256.hash(data: body))))
   }
 
-  /// The same, of a client whom no order keeps from publishing it.
+  /// The same, of a client whom no order keeps from publishing it, and who does not publish too fast.
   func checkedOrder(
     _ body: [UInt8], keyFields: [String], from caller: Caller
   ) throws(PublishRefusal) -> Order {
     let order = try order(body, keyFields: keyFields, from: caller)
     try checkOrders(about: caller, in: order.request.events)
+    try count(order.request.events, of: caller)
     return order
+  }
+
+  /// Counts what a user publishes like the messages of its sessions.
+  private func count(_ events: [GroupEvent], of caller: Caller) throws(PublishRefusal) {
+    guard caller.lane == .user, let user = caller.identity?.user,
+      let seconds = surroundings.process.users?.retryAfter(messages: events.count, of: user)
+    else { return }
+    throw PublishRefusal(.publishTooFast(retryAfter: seconds), facts: ["user": user])
   }
 
   /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.

@@ -153,8 +153,8 @@ extension AdmittedClients {
     case .everyone: return ["audience": "everybody"]
     case .tokenHolder: return ["audience": "token"]
     case .authenticated(let name, let require, let also):
-      let claims = require.sorted { $0.key < $1.key }.map { claim, values in
-        JSON.Member(key: claim, value: .array(values.sorted().map(JSON.string)))
+      let claims = require.sorted { $0.key.text < $1.key.text }.map { claim, values in
+        JSON.Member(key: claim.text, value: .array(values.map(\.text).sorted().map(JSON.string)))
       }
       let own: JSON = ["audience": "auth", "auth": .string(name), "require": .object(claims)]
       return also.isEmpty

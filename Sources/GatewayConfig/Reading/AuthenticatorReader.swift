@@ -9,29 +9,19 @@ struct AuthenticatorReader {
   /// The word that turns `auth` off at a route, and so cannot be a name.
   static let noAuthenticator = "none"
 
-  func read(_ node: Node?) -> [AuthenticatorConfiguration] {
-    guard let node, let mapping = MappingCursor(node, "\"auth\"", reading) else { return [] }
-    return Self.entries.read(mapping, read)
-  }
-
-  /// The `as` of each authenticator that has one. Nothing is reported.
-  static func userTypes(_ node: Node?) -> [String: UserType] {
-    var types: [String: UserType] = [:]
-    for entry in node?.entries ?? [] {
-      let kind = entry.value.entry("jwt") ?? entry.value.entry("callback")
-      guard case .scalar(let type)? = kind?.value.entry("user")?.value.entry("as")?.value.content else {
-        continue
-      }
-      types[entry.key.value] = UserType(rawValue: type.text)
-    }
-    return types
+  /// - Returns: the authenticators that can be used, and what the users of all are called that say it.
+  func read(_ node: Node?) -> (authenticators: [AuthenticatorConfiguration], userTypes: [String: UserType]) {
+    guard let node, let mapping = MappingCursor(node, "\"auth\"", reading) else { return ([], [:]) }
+    var userTypes: [String: UserType] = [:]
+    let authenticators = Self.entries.read(mapping) { read($0, &userTypes[$0.key.value]) }
+    return (authenticators, userTypes)
   }
 
   static let entries = NamedEntries(
     "an authenticator", named: "users", example: "auth: {users: {jwt: ...}}",
     with: Key.names(at: .authenticator))
 
-  private func read(_ entry: Node.Entry) -> AuthenticatorConfiguration? {
+  private func read(_ entry: Node.Entry, _ userType: inout UserType?) -> AuthenticatorConfiguration? {
     let name = entry.key.value
     if name == Self.noAuthenticator || name.isEmpty {
       reading.findings.error(
@@ -49,8 +39,8 @@ struct AuthenticatorReader {
         .conflictingKeys, "an authenticator is \"jwt\" or \"callback\", not both", at: callback.key.range,
         hint: "make two of them", related: [.init("the other one", at: jwt.key.range)])
     }
-    var kind = jwt.flatMap { readJWT($0.value) }.map(AuthenticatorConfiguration.Kind.jwt)
-    if let callback { kind = readCallback(callback.value).map { .callback($0) } }
+    var kind = jwt.flatMap { readJWT($0.value, &userType) }.map(AuthenticatorConfiguration.Kind.jwt)
+    if let callback { kind = readCallback(callback.value, &userType).map { .callback($0) } }
     if jwt == nil, callback == nil, !mapping.isNearAlternative {
       reading.findings.error(
         .missingKey, "\(what) needs \"jwt\" or \"callback\"", at: mapping.place,
@@ -61,7 +51,7 @@ struct AuthenticatorReader {
 
   // MARK: - Tokens
 
-  private func readJWT(_ node: Node) -> JWTConfiguration? {
+  private func readJWT(_ node: Node, _ userType: inout UserType?) -> JWTConfiguration? {
     let shape = "jwt: {secret: {env: NAME}}"
     guard let mapping = MappingCursor(node, .jwt, reading, shape: shape) else { return nil }
     let algorithms = mapping.value("algorithms").map(readAlgorithms)
@@ -73,6 +63,7 @@ struct AuthenticatorReader {
     if let user = mapping.value("user").flatMap(readUser) {
       jwt?.user = user.name
       jwt?.userType = user.type
+      userType = user.type
     }
     if let sources = mapping.value("from").flatMap({ readSources($0) }) { jwt?.sources = sources }
     if let schemes = mapping.value("schemes").map(readSchemes), !schemes.isEmpty { jwt?.schemes = schemes }
@@ -355,7 +346,7 @@ struct AuthenticatorReader {
 
   // MARK: - Call-backs
 
-  private func readCallback(_ node: Node) -> CallbackConfiguration? {
+  private func readCallback(_ node: Node, _ userType: inout UserType?) -> CallbackConfiguration? {
     let shape = "callback: {url: URL}"
     guard let mapping = MappingCursor(node, .callback, reading, shape: shape) else { return nil }
     let from = mapping.entry("from")
@@ -385,6 +376,7 @@ struct AuthenticatorReader {
     if let user = mapping.value("user").flatMap(readUser) {
       callback?.user = user.name
       callback?.userType = user.type
+      userType = user.type
     }
     mapping.finish()
     return callback

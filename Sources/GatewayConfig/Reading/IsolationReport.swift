@@ -1,3 +1,4 @@
+import Bytes
 import Routing
 
 /// Reports groups that clients of two routes share although the configuration does not allow it.
@@ -62,7 +63,9 @@ struct IsolationReport {
       own.use.audience == .everyone
     {
       let permissions = also.filter(\.isPermission)
-      let hasRules = !(require.isEmpty && also == permissions && groups[other.other].use.ties.isEmpty)
+      let hasRules =
+        !(require.isEmpty && also.filter { !$0.isOfCallback } == permissions
+        && groups[other.other].use.ties.isEmpty)
       let keys = [hasRules ? "\"require\"" : nil, permissions.isEmpty ? nil : "\"permission\""].compactMap(
         \.self)
       let same = keys.isEmpty ? "" : " and the same \(keys.joined(separator: " and "))"
@@ -180,8 +183,8 @@ extension AdmittedClients {
   }
 
   /// `role = admin or staff`
-  static func words(_ require: [String: Set<String>], _ also: Set<ClientRule>) -> String {
-    let claims = require.sorted { $0.key < $1.key }.map { ClientRule.claim($0, $1).description }
+  static func words(_ require: [ExactText: Set<ExactText>], _ also: Set<ClientRule>) -> String {
+    let claims = require.sorted { $0.key.text < $1.key.text }.map { ClientRule.claim($0, $1).description }
     return (claims + also.map(\.description).sorted()).joined(separator: ", ")
   }
 }

@@ -1,14 +1,16 @@
+package import Bytes
+
 /// A rule about the claims of clients, as the proof of isolation compares it with those of other routes.
 package indirect enum ClientRule: Sendable, Hashable {
   /// The claim is one of the values, or a list with one of them.
-  case claim(String, Set<String>)
+  case claim(ExactText, Set<ExactText>)
   case any(Set<ClientRule>)
   case all(Set<ClientRule>)
   /// Any other rule, in words. It says the same only on the same route.
-  case other(String, route: String)
+  case other(ExactText, route: ExactText)
 
   /// All rules of the clients that a route admits.
-  static func rules(_ require: [String: Set<String>], _ also: Set<ClientRule>) -> Set<ClientRule> {
+  static func rules(_ require: [ExactText: Set<ExactText>], _ also: Set<ClientRule>) -> Set<ClientRule> {
     also.union(require.map { .claim($0, $1) })
   }
 }
@@ -49,10 +51,11 @@ extension ClientRule: CustomStringConvertible {
   /// For sentences: `role = admin or staff`.
   package var description: String {
     switch self {
-    case .claim(let claim, let values): "\(claim) = \(values.sorted().joined(separator: " or "))"
+    case .claim(let claim, let values):
+      "\(claim.text) = \(values.map(\.text).sorted().joined(separator: " or "))"
     case .any(let rules): "any of (\(rules.map(\.description).sorted().joined(separator: "; ")))"
     case .all(let rules): "all of (\(rules.map(\.description).sorted().joined(separator: "; ")))"
-    case .other(let words, _): words
+    case .other(let words, _): words.text
     }
   }
 }

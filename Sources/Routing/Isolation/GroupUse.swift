@@ -1,3 +1,5 @@
+package import Bytes
+
 /// One way in which clients reach groups: a template or a pattern of a route, and what clients can do with these groups.
 ///
 /// A route has as many uses as it has templates and patterns.
@@ -77,7 +79,7 @@ package enum AdmittedClients: Sendable, Hashable {
   /// Also clients without credentials.
   case everyone
   /// Clients that the authenticator of that name accepts, with one of the values for each claim, and by all the other rules.
-  case authenticated(by: String, require: [String: Set<String>] = [:], also: Set<ClientRule> = [])
+  case authenticated(by: String, require: [ExactText: Set<ExactText>] = [:], also: Set<ClientRule> = [])
   /// Holders of the token of a `publish` route: a program of the operator's own, like one behind the channel layer.
   case tokenHolder
 

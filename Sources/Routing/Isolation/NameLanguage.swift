@@ -24,12 +24,12 @@ struct NameLanguage: Hashable {
       switch part {
       case .literal, .converted, .anything: parts += [Part(part)].compactMap(\.self)
       case .identity(let field, let form):
-        parts.append(.identity(field, use.values(of: field, as: form), form))
+        parts.append(.identity(field.asExactField, use.values(of: field, as: form), form))
       case .capture(let name, let form):
         let sources = path.sources(of: name)
         guard !sources.captures.isEmpty else { return nil }
         let values = sources.values.withoutCaptures.withoutAssertions
-        parts.append(.capture(name, values.inNames(form), form, tie: use.ties[name]))
+        parts.append(.capture(name, values.inNames(form), form, tie: use.ties[name]?.asExactField))
       }
     }
     self.init(parts)
@@ -51,6 +51,16 @@ struct NameLanguage: Hashable {
 
   var fields: [String] {
     parts.compactMap(\.field)
+  }
+}
+
+extension String {
+  /// The name of a field, such that names are equal only if their code points are the same: `claims.é (U+E9)`.
+  fileprivate var asExactField: String {
+    let others = unicodeScalars.filter { !$0.isASCII }.map {
+      "U+" + String($0.value, radix: 16, uppercase: true)
+    }
+    return others.isEmpty ? self : "\(self) (\(others.joined(separator: " ")))"
   }
 }
 

@@ -76,7 +76,7 @@ struct Admission {
   private let ban: Ban
   private var state = State.reading
 
-  /// - Parameter ban: asked once it is known who the client is and which groups it joins.
+  /// - Parameter ban: asked once it is known who the client is and which groups it joins, and again after they were waited for.
   init(_ allowance: Allowance, ban: @escaping Ban = { _, _ in nil }) {
     self.allowance = allowance
     self.ban = ban
@@ -105,7 +105,8 @@ struct Admission {
       (.awaitingToken(let opening), .identified(let outcome)):
       identified(opening, outcome)
     case (.subscribing(let opening), .subscribed(.active)), (.dialling(let opening), .dialled(.success)):
-      accept(opening)
+      // An order may have come meanwhile.
+      keptOut(opening) ?? accept(opening)
     case (.subscribing, .subscribed(.unavailable)): refuse(HandshakeRefusal(.layerUnavailable))
     case (.dialling, .dialled(.failure(let refusal))): refuse(refusal)
     case (.awaitingToken, _), (.over, _): nil
@@ -143,11 +144,7 @@ struct Admission {
       state = .asking(opening)
       return .ask(credentials, auth)
     }
-    if let order = ban(opening.identity?.user, opening.groups) {
-      var refusal = HandshakeRefusal(.keptOut(order.reason))
-      refusal.user = opening.identity?.user
-      return refuse(refusal)
-    }
+    if let refusal = keptOut(opening) { return refusal }
     if let upstream = opening.upstream {
       state = .dialling(opening)
       return .dial(upstream, route: opening.route.name)
@@ -157,6 +154,14 @@ struct Admission {
       return .subscribe(opening.groups, layer: layer)
     }
     return accept(opening)
+  }
+
+  /// - Returns: the refusal of a client whom an order keeps out.
+  private mutating func keptOut(_ opening: Opening) -> Step? {
+    guard let order = ban(opening.identity?.user, opening.groups) else { return nil }
+    var refusal = HandshakeRefusal(.keptOut(order.reason))
+    refusal.user = opening.identity?.user
+    return refuse(refusal)
   }
 
   private mutating func accept(_ opening: Opening) -> Step {

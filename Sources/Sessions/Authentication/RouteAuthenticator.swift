@@ -158,6 +158,9 @@ package struct RouteAuthenticator: Sendable {
   /// Whether a client may send another token before its own expires.
   var renews: Bool { tokens?.expiry == .renew }
 
+  /// Whether a view is asked about every token.
+  var asksAboutTokens: Bool { permission != nil }
+
   /// Whether a session may outlast its token.
   var keepsSessions: Bool { tokens?.expiry == .keep }
 

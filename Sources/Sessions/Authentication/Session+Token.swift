@@ -34,12 +34,29 @@ extension Session {
     guard let auth = route.auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
     else { return tell("error", "this session expects no token") }
     guard extras.token?.ticket == nil else { return }
+    if auth.asksAboutTokens, !isAwaitingToken, let seconds = waitForRenewal(extras) {
+      return tell("error", "too many tokens: the next one is accepted in \(seconds) s")
+    }
     // Another token is no other handshake.
     let users = isAwaitingToken ? worker.process.users : nil
     let (credentials, captures) = (extras.standing?.credentials, extras.captures)
     extras.token?.ticket = worker.authenticate(by: {
       await auth.authenticate(token: text, credentials, for: captures, counting: users)
     }) { [weak self] outcome in self?.checked(outcome) }
+  }
+
+  /// A client may renew its token as often as it likes, but not have a view asked as often: five times at once, and then once in ten
+  /// seconds. What the view said of an earlier token says nothing of this one.
+  private static let renewals = RatePrice(every: .seconds(10), burst: 5)
+
+  /// Counts another token.
+  ///
+  /// - Returns: the seconds until one is accepted, if there were too many.
+  private func waitForRenewal(_ extras: GroupFeed.Extras) -> Int? {
+    let (now, paidAt) = (worker.reactor.now.nanoseconds, extras.token?.renewalsPaidAt ?? 0)
+    if let wait = Self.renewals.wait(paidAt, at: now) { return Int((wait + 999_999_999) / 1_000_000_000) }
+    extras.token?.renewalsPaidAt = Self.renewals.paying(paidAt, at: now)
+    return nil
   }
 
   private func checked(_ outcome: Authentication) {
@@ -84,6 +101,7 @@ extension Session {
       subscribe(to: names, of: worker.layers[layer].layer)
     case .accept(let opening): entered(opening, groups)
     case .refuse(let refusal) where refusal.reason.isOrder:
+      groups?.abandon()
       refuse(.disconnected.saying(refusal.text), user: refusal.user)
     case .refuse(let refusal):
       refuse(

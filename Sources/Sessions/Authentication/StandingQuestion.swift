@@ -10,8 +10,6 @@ final class StandingQuestion {
   /// The part of the request that opened the session.
   let credentials: Credentials
   var timer: Timer?
-  /// The groups that are being joined because an answer named them.
-  var joining: Set<String> = []
   /// The question under way.
   var ticket: Int?
   var times = RecheckTimes()

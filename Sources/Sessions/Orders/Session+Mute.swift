@@ -27,7 +27,7 @@ extension Session {
 
   private var endOfStandingMute: MonotonicTime? {
     guard let membership else { return nil }
-    let order = worker.process.orders.order(.mute, for: identity?.user, in: [membership.group])
+    let order = orders.order(.mute, for: identity?.user, in: [membership.group])
     return order.map { .now + .seconds(max(0, $0.until - WallClock.secondsSinceEpoch)) }
   }
 

@@ -6,6 +6,20 @@ import Transport
 package final class StandingOrders: Sendable {
   private struct Table {
     var orders: [StandingOrder.Subject: Entry] = [:]
+    /// What was lifted here, and a layer may still keep: the order that it was, if that is known, so that a newer one about the same is not
+    /// taken for it.
+    var lifted: [StandingOrder.Subject: StandingOrder?] = [:]
+
+    mutating func remember(_ subject: StandingOrder.Subject, _ order: StandingOrder?) {
+      // Of so many none can be told from the others: the layer has the last word about all.
+      if lifted.count >= StandingOrders.most { lifted = [:] }
+      lifted.updateValue(order, forKey: subject)
+    }
+
+    func isLifted(_ order: StandingOrder) -> Bool {
+      guard let known = lifted[order.subject] else { return false }
+      return known == nil || known == order
+    }
   }
 
   private struct Entry {
@@ -46,19 +60,45 @@ package final class StandingOrders: Sendable {
       let known = table.orders[order.subject]
       let isKept = isKept || known?.order == order && known?.isKept == true
       table.orders[order.subject] = Entry(order: order, added: now, isKept: isKept)
+      table.lifted[order.subject] = nil
       count.store(table.orders.count, ordering: .relaxed)
       return true
     }
   }
 
+  /// Lifts an order. It is not taken over again from a layer that does not know that yet.
+  ///
+  /// - Parameters:
+  ///   - isForgotten: whether the layers have forgotten it.
+  ///   - isKnown: whether it is lifted only if it holds here, because somebody else sees to it that the layers forget it.
   /// - Returns: whether there was one.
   @discardableResult
-  package func remove(_ subject: StandingOrder.Subject) -> Bool {
+  package func remove(_ subject: StandingOrder.Subject, isForgotten: Bool = false, isKnown: Bool = false)
+    -> Bool
+  {
     let now = now()
     return table.withLock { table in
       let entry = table.orders.removeValue(forKey: subject)
       count.store(table.orders.count, ordering: .relaxed)
+      if isForgotten {
+        table.lifted[subject] = nil
+      } else if entry != nil || !isKnown, table.lifted[subject] == nil {
+        table.remember(subject, entry?.order)
+      }
       return entry.map { $0.order.until > now } ?? false
+    }
+  }
+
+  /// What was lifted here, and a layer may still keep.
+  package var unforgotten: [StandingOrder.Subject] { table.withLock { Array($0.lifted.keys) } }
+
+  /// Whether an order that a layer keeps has been lifted here.
+  package func isLifted(_ order: StandingOrder) -> Bool { table.withLock { $0.isLifted(order) } }
+
+  /// No layer keeps what was lifted about these any more.
+  package func forgotten(_ subjects: [StandingOrder.Subject]) {
+    table.withLock { table in
+      for subject in subjects { table.lifted[subject] = nil }
     }
   }
 
@@ -105,7 +145,8 @@ package final class StandingOrders: Sendable {
       }
       var news: [StandingOrder] = []
       var seen: Set<StandingOrder.Subject> = []
-      for order in kept where order.until > now && seen.insert(order.subject).inserted {
+      for order in kept
+      where order.until > now && !table.isLifted(order) && seen.insert(order.subject).inserted {
         let entry = known[order.subject]
         if var entry, entry.order == order {
           entry.isKept = true

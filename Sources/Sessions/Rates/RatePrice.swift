@@ -13,6 +13,12 @@ struct RatePrice: Sendable, Equatable {
     credit = cost * UInt64(rate.burst - 1)
   }
 
+  /// One thing in each interval, and this many at once.
+  init(every interval: Duration, burst: Int) {
+    cost = interval.wholeNanoseconds
+    credit = cost * UInt64(burst - 1)
+  }
+
   /// - Parameter paidAt: in nanoseconds of the monotonic clock, as `now`.
   /// - Returns: how long to wait, in nanoseconds; nil if one more is allowed now.
   func wait(_ paidAt: UInt64, at now: UInt64) -> UInt64? {
@@ -20,9 +26,10 @@ struct RatePrice: Sendable, Equatable {
     return ahead > credit ? ahead - credit : nil
   }
 
-  /// - Returns: when everything will be paid for, with one more.
-  func paying(_ paidAt: UInt64, at now: UInt64) -> UInt64 {
-    max(paidAt, now) + cost
+  /// - Parameter count: at most a million.
+  /// - Returns: when everything will be paid for, with so many more.
+  func paying(_ paidAt: UInt64, at now: UInt64, for count: Int = 1) -> UInt64 {
+    max(paidAt, now) + cost * UInt64(count)
   }
 }
 

@@ -1,11 +1,11 @@
 import Bytes
 import GatewayConfig
 import Synchronization
-import Transport
+package import Transport
 
 /// Enforces `limits.per_user` over all reactors: the rates of a user's handshakes, and of the messages of all its sessions.
 ///
-/// Asked at the beginning and the end of a session, never for a message. Its memory is bounded: a user is counted while it has
+/// Asked at the beginning and the end of a session, and for what a user publishes over HTTP, never for a message of a session. Its memory is bounded: a user is counted while it has
 /// sessions, so there are no more such entries than sessions; of other users, the last `RecentAccounts.most` are remembered. A user is
 /// known by the hash of its name under a key of this process, so that a long name takes no more room than a short one.
 package final class UserTable: Sendable {
@@ -52,6 +52,27 @@ package final class UserTable: Sendable {
     return UserPlace(account, key: key, price: messages, in: self)
   }
 
+  /// Counts messages that a user sends without a session, all at once.
+  ///
+  /// - Parameter count: at most a million.
+  /// - Returns: after how many seconds they may be sent, if there were too many before; nil if they are allowed.
+  package func retryAfter(messages count: Int, of user: String, at now: MonotonicTime = .now) -> Int? {
+    guard let messages else { return nil }
+    let (key, now) = (Self.key(user), now.nanoseconds)
+    let wait: UInt64? = users.withLock { users in
+      let account = users.open[key]?.account
+      let paidAt = account?.paidAt.load(ordering: .relaxed) ?? users.left[key]
+      if let wait = messages.wait(paidAt, at: now) { return wait }
+      if let account {
+        account.pay(messages, at: now, for: count)
+      } else {
+        users.left[key] = messages.paying(paidAt, at: now, for: count)
+      }
+      return nil
+    }
+    return wait.map { Int(($0 + 999_999_999) / 1_000_000_000) }
+  }
+
   fileprivate func giveBack(_ key: Int, at now: MonotonicTime = .now) {
     users.withLock { users in
       guard let (account, sessions) = users.open[key] else { return }
@@ -80,6 +101,16 @@ final class UserAccount: Sendable {
   fileprivate init(paidAt: UInt64) {
     self.paidAt = Atomic(paidAt)
   }
+
+  fileprivate func pay(_ price: RatePrice, at now: UInt64, for count: Int = 1) {
+    var known = paidAt.load(ordering: .relaxed)
+    while true {
+      let (isDone, found) = paidAt.weakCompareExchange(
+        expected: known, desired: price.paying(known, at: now, for: count), ordering: .relaxed)
+      if isDone { return }
+      known = found
+    }
+  }
 }
 
 /// One session of a user whose messages are counted.
@@ -107,12 +138,6 @@ final class UserPlace: Sendable {
 
   /// Counts a message.
   func pay(at now: UInt64) {
-    var paidAt = account.paidAt.load(ordering: .relaxed)
-    while true {
-      let (isDone, found) = account.paidAt.weakCompareExchange(
-        expected: paidAt, desired: price.paying(paidAt, at: now), ordering: .relaxed)
-      if isDone { return }
-      paidAt = found
-    }
+    account.pay(price, at: now)
   }
 }

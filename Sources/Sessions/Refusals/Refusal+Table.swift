@@ -349,6 +349,17 @@ extension Refusal {
     422, "the idempotency key was used for another request: choose a new one", .no,
     when: "The idempotency key of a `publish` request belongs to another body.")
 
+  package static let publishTooFast = Refusal(
+    429, "too many messages: the next one is accepted in N s", .later,
+    when: "The user of a `publish` request has sent more messages than `limits.per_user.messages` allows.")
+
+  /// - Parameter retryAfter: seconds.
+  package static func publishTooFast(retryAfter seconds: Int) -> Refusal {
+    var refusal = publishTooFast.saying("too many messages: the next one is accepted in \(seconds) s")
+    refusal.fields = retryAfter(seconds)
+    return refusal
+  }
+
   package static let publishBusy = Refusal(
     503, "WHY", .later, fields: retryAfter(1),
     when: "The gateway, or the channel layer, cannot carry out a `publish` request now.")
@@ -379,7 +390,8 @@ extension Refusal {
     notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge,
     noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
     publishMalformed, publishNeedsToken, publishTokenNotValid, publishNotAllowed, publishNothingThere,
-    publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishBusy,
+    publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishTooFast,
+    publishBusy,
     publishIdentityUnavailable,
   ]
 

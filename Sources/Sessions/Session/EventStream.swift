@@ -101,6 +101,7 @@ extension EventStream: GroupClient {
   /// Clients of a stream send nothing.
   var isToldOfExpiry: Bool { false }
   func tellOfExpiry() {}
+  func tell(_ arrival: Arrival, of group: String) {}
 
   func tokenTimeIsUp() {
     if isOpen { scheduleExpiry() }

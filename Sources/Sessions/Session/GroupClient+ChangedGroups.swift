@@ -33,7 +33,7 @@ extension GroupClient {
     guard names.first == membership.group || isOneOfMany && names.contains(membership.group) else {
       return .ended(.groupsChanged)
     }
-    if let order = worker.process.orders.order(.disconnect, for: identity.user, in: names) {
+    if let order = orders.order(.disconnect, for: identity.user, in: names) {
       return .ended(.disconnected.saying(order.reason))
     }
     let wanted = Set(names)
@@ -44,7 +44,7 @@ extension GroupClient {
 
   private func leaveGroups(except wanted: Set<String>) {
     guard let extras = feed.extras, let layer else { return }
-    extras.standing?.joining.formIntersection(wanted)
+    extras.awaited.withdrawView(except: wanted)
     for index in (0..<extras.ofRoute).reversed() where !wanted.contains(extras.others[index].group) {
       leave(extras.others.remove(at: index), of: layer)
       extras.ofRoute -= 1
@@ -53,32 +53,22 @@ extension GroupClient {
 
   /// Joins a group once its events come. If the layer is away, the next question to the view leads here again.
   private func enter(_ group: String) {
-    guard let layer, let extras = feed.extras, extras.standing?.joining.insert(group).inserted == true else {
-      return
+    guard let layer, let extras = feed.extras else { return }
+    guard let index = extras.others.firstIndex(where: { $0.group == group }) else {
+      return joinLater(group, for: .view, of: layer)
     }
-    if let index = extras.others.firstIndex(where: { $0.group == group }) {
-      // The client has subscribed to it itself: from now on it is of the route.
-      extras.standing?.joining.remove(group)
-      return keep(extras.others.remove(at: index), in: extras)
-    }
-    layer.subscribe(to: group) { [weak self] outcome in
-      let isWanted = self?.feed.extras?.standing?.joining.remove(group) != nil
-      guard outcome == .active else { return }
-      guard isWanted, let self, isOpen, let extras = feed.extras, !feed.isMember(of: group) else {
-        return layer.unsubscribe(from: group)
-      }
-      let (key, renderer) = audience(isFirst: false, isNumbered: false)
-      keep(layer.groups.join(self, group: group, route: key, renderer: renderer), in: extras)
-    }
-  }
-
-  private func keep(_ membership: Membership, in extras: GroupFeed.Extras) {
-    extras.others.insert(membership, at: extras.ofRoute)
-    extras.ofRoute += 1
+    // The client has subscribed to it itself: from now on it is of the route.
+    extras.addOfRoute(extras.others.remove(at: index))
   }
 }
 
 extension GroupFeed.Extras {
+  /// Adds a membership behind the others of the route.
+  func addOfRoute(_ membership: Membership) {
+    others.insert(membership, at: ofRoute)
+    ofRoute += 1
+  }
+
   /// Whether it is one of the route's groups behind the first one.
   fileprivate func isOfRoute(_ group: String) -> Bool {
     others.prefix(ofRoute).contains { $0.group == group }

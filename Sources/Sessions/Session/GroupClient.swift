@@ -16,6 +16,8 @@ protocol GroupClient: OrderedSession {
   /// The reactor's end of the channel layer with the groups.
   var layer: (any ChannelLayer)? { get }
   var identities: WorkerIdentities { get }
+  /// Those that hold for a time.
+  var orders: StandingOrders { get }
   /// In bytes.
   var sendQueueLimit: Int { get }
 
@@ -29,6 +31,9 @@ protocol GroupClient: OrderedSession {
   /// A part of the history was written.
   func replayed(_ frames: SharedBytes)
 
+  /// A client that has asked for a group is told what became of it.
+  func tell(_ arrival: Arrival, of group: String)
+
   /// Whether the client can send another token before its own expires, and is told when.
   var isToldOfExpiry: Bool { get }
   func tellOfExpiry()
@@ -39,6 +44,8 @@ protocol GroupClient: OrderedSession {
 // MARK: - Groups and their history
 
 extension GroupClient {
+  var orders: StandingOrders { worker.process.orders }
+
   /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
   ///
   /// - Parameter history: the part of the first group's history that is wanted, if the group keeps one. It follows with

@@ -27,10 +27,8 @@ struct GroupFeed {
     var ofRoute = 0
     /// The value of `LocalGroups.deliveries` when the client was last sent what `others` had for it.
     var caughtUpWith: UInt64 = 0
-    /// The groups that the client has asked for and that are not subscribed to yet, and whether it still wants them.
-    var expected: [String: Bool] = [:]
-    /// The same for groups that others have the client join.
-    var arriving: [String: Bool] = [:]
+    /// The groups that are subscribed to, so that the client joins them.
+    var awaited = AwaitedGroups()
     /// Until when the client cannot send; nil if it can.
     var mutedUntil: MonotonicTime?
     /// The part of it that is about this session alone, which no order about its user or its group ends.
@@ -51,6 +49,8 @@ struct GroupFeed {
     var awaited: AwaitedToken?
     /// For the arrival of the first token, and later for the end of a token.
     var timer: Timer?
+    /// When its further tokens will be paid for, where a view is asked about each. Nanoseconds of the monotonic clock.
+    var renewalsPaidAt: UInt64 = 0
     /// Whether the client was told that its token is about to expire.
     var isExpiring = false
     /// The request for the check of a token. Nothing is read meanwhile.
@@ -120,9 +120,11 @@ struct GroupFeed {
   /// The most groups of a client beside those of its route.
   static let mostJoined = 256
 
-  /// How many groups the client has, or waits for, beside those of its route.
-  var joined: Int {
-    extras.map { $0.others.count - $0.ofRoute + $0.expected.count + $0.arriving.count } ?? 0
+  /// Whether the client may wait for this group beside those of its route, or does already.
+  func hasRoom(for group: String) -> Bool {
+    guard let extras else { return true }
+    return extras.awaited.has(group)
+      || extras.others.count - extras.ofRoute + extras.awaited.counted < Self.mostJoined
   }
 
   func isMember(of group: String) -> Bool {

@@ -48,49 +48,28 @@ extension Session {
         "error", "\"\(group)\" is not one of the groups that clients of this route may subscribe to")
     }
     guard let layer else { return }
-    if let order = worker.process.orders.order(.disconnect, for: identity?.user, in: [group]) {
-      return tell("error", order.reason)
+    if let order = orders.order(.disconnect, for: identity?.user, in: [group]) {
+      return tell(.keptOut(order), of: group)
     }
-    let extras = feed.makeExtras()
     guard !feed.isMember(of: group) else { return tell("subscribed", group) }
-    if extras.expected[group] != nil {
-      extras.expected[group] = true
-      return
-    }
-    guard feed.joined < GroupFeed.mostJoined else {
+    guard feed.hasRoom(for: group) else {
       return tell("error", "a session can subscribe to at most \(GroupFeed.mostJoined) groups")
     }
-    extras.expected[group] = true
-    layer.subscribe(to: group) { [weak self] outcome in
-      guard let self else {
-        if outcome == .active { layer.unsubscribe(from: group) }
-        return
-      }
-      subscribed(to: group, of: layer, outcome)
-    }
+    joinLater(group, for: .client, of: layer)
   }
 
-  private func subscribed(to group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
-    let isExpected = feed.extras?.expected.removeValue(forKey: group) == true
-    guard outcome == .active else {
-      if isExpected {
-        tell("error", "\"\(group)\" was not subscribed to: the channel layer is not available")
-      }
-      return
+  func tell(_ arrival: Arrival, of group: String) {
+    switch arrival {
+    case .joined: tell("subscribed", group)
+    case .unavailable:
+      tell("error", "\"\(group)\" was not subscribed to: the channel layer is not available")
+    case .keptOut(let order): tell("error", order.reason)
     }
-    guard isExpected, state == .open, membership != nil else { return layer.unsubscribe(from: group) }
-    if feed.isMember(of: group) {
-      // Meanwhile somebody else has had it join: a view's answer, or an order.
-      layer.unsubscribe(from: group)
-    } else {
-      join(group, of: layer)
-    }
-    tell("subscribed", group)
   }
 
   private func unsubscribe(from group: String) {
     guard let extras = feed.extras, let layer else { return tell("unsubscribed", group) }
-    if extras.expected[group] != nil { extras.expected[group] = false }
+    extras.awaited.withdraw([.client, .others], for: group)
     if let index = extras.others.firstIndex(where: { $0.group == group }), index >= extras.ofRoute {
       leave(extras.others.remove(at: index), of: layer)
     }

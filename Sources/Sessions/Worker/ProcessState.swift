@@ -28,7 +28,7 @@ package final class ProcessState: Sendable {
   /// `limits.per_ip`; nil if nothing is limited.
   package let addresses: AddressTable?
   /// `limits.per_user`; nil if nothing is limited.
-  let users: UserTable?
+  package let users: UserTable?
   let ratePace = SharedLogPace(most: 4)
   /// A refused client may come thousands of times in a second.
   let addressPace = SharedLogPace(most: 4)

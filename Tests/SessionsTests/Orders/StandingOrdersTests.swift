@@ -106,6 +106,30 @@ struct StandingOrdersTests {
     #expect(orders.all(.disconnect) == [])
   }
 
+  @Test func `what was lifted does not come back from a layer that did not hear of it`() {
+    let clock = Clock()
+    let orders = clock.orders
+    for user in ["5", "6", "7"] { orders.add(order(user: user), isKept: true) }
+    #expect(orders.remove(order(user: "5").subject))
+    #expect(orders.remove(order(user: "6").subject, isForgotten: true))
+    // One that this process has not heard of itself, and one that another process sees to.
+    #expect(!orders.remove(order(user: "8").subject))
+    #expect(!orders.remove(order(user: "9").subject, isKnown: true))
+    #expect(Set(orders.unforgotten.map(\.user?.text)) == ["5", "8"])
+    clock.move(by: 100)
+    let kept = ["5", "7", "8", "9"].map { order(user: $0) }
+    #expect(kept.map(orders.isLifted) == [true, false, true, false])
+    #expect(orders.replace(by: kept, asked: 1101) == [order(user: "9")])
+    // A newer order about the same user is another one.
+    let newer = order(user: "5", reason: "again")
+    #expect(!orders.isLifted(newer) && orders.replace(by: kept + [newer], asked: 1102) == [newer])
+    orders.forgotten([order(user: "5").subject])
+    #expect(orders.unforgotten.map(\.user?.text) == ["8"])
+    // One that is given here is not lifted any more.
+    orders.add(order(user: "8"))
+    #expect(orders.unforgotten == [])
+  }
+
   @Test func `while a layer does not answer, orders come and none is lifted`() {
     let clock = Clock()
     let orders = clock.orders

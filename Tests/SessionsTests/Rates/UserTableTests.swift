@@ -51,6 +51,26 @@ struct UserTableTests {
     #expect(table.place(of: "5")?.wait(at: now) != nil)
   }
 
+  @Test func `what a user publishes counts with the messages of its sessions, open and over`() throws {
+    let table = try #require(UserTable(UserLimits(messages: rate)))
+    let now = MonotonicTime.now
+    func wait(_ count: Int, after seconds: Double = 0) -> Int? {
+      table.retryAfter(
+        messages: count, of: "5", at: MonotonicTime(nanoseconds: now.nanoseconds + UInt64(seconds * 1e9)))
+    }
+    #expect([wait(2), wait(2), wait(1)] == [nil, nil, 1])
+    #expect(table.retryAfter(messages: 1, of: "6", at: now) == nil)
+    do {
+      // Four messages are two seconds, of which a burst of three may be ahead by one.
+      let session = try #require(table.place(of: "5"))
+      #expect(session.wait(at: now.nanoseconds) == 1_000_000_000)
+      #expect([wait(1, after: 1), wait(1, after: 1)] == [nil, 1])
+    }
+    #expect([wait(1, after: 1.4), wait(1, after: 1.5)] == [1, nil])
+    let handshakes = try #require(UserTable(UserLimits(handshakes: rate)))
+    #expect(handshakes.retryAfter(messages: 1000, of: "5", at: now) == nil)
+  }
+
   @Test func `the memory is bounded`() throws {
     let table = try #require(UserTable(UserLimits(handshakes: rate)))
     for number in 0..<150_000 { _ = table.retryAfter(handshakeOf: "\(number)", at: second(0)) }

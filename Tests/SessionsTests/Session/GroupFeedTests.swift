@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Consumers
 import Glibc
@@ -14,6 +15,9 @@ import struct GatewayConfig.GroupConfiguration
 private final class CountingLayer: ChannelLayer {
   let groups: LocalGroups
   private(set) var subscriptions: [String: Int] = [:]
+  /// Whether subscriptions begin only with `answer`.
+  var isSlow = false
+  private var waiting: [(Subscription) -> Void] = []
 
   init(_ reactor: Reactor) {
     groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
@@ -25,7 +29,14 @@ private final class CountingLayer: ChannelLayer {
 
   func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     subscriptions[group, default: 0] += 1
-    completed(.active)
+    if isSlow { waiting.append(completed) } else { completed(.active) }
+  }
+
+  /// Begins what waits.
+  func answer() {
+    let waiting = waiting
+    self.waiting = []
+    for completed in waiting { completed(.active) }
   }
 
   func unsubscribe(from group: String) { subscriptions[group, default: 0] -= 1 }
@@ -72,6 +83,9 @@ private final class FakeClient: GroupClient, ConnectionHandler {
   private(set) var replayedBytes = 0
   var reason: CloseReason?
   private(set) var told = 0
+  /// What became of the groups that it has asked for.
+  private(set) var arrivals: [String] = []
+  let orders = StandingOrders()
   var isToldOfExpiry = false
 
   init(_ descriptor: Int32, on reactor: Reactor, _ layer: CountingLayer) {
@@ -97,6 +111,13 @@ private final class FakeClient: GroupClient, ConnectionHandler {
   func exchange(for new: FakeRoute) {}
   func replayed(_ frames: SharedBytes) { replayedBytes += frames.count }
   func tellOfExpiry() { told += 1 }
+  func tell(_ arrival: Arrival, of group: String) {
+    switch arrival {
+    case .joined: arrivals.append("joined \(group)")
+    case .unavailable: arrivals.append("unavailable \(group)")
+    case .keptOut(let order): arrivals.append("kept out of \(group): \(order.reason)")
+    }
+  }
   func tokenTimeIsUp() {}
   func close(_ reason: CloseReason) { self.reason = reason }
   func close(code: UInt16, reason: String) {}
@@ -166,6 +187,75 @@ struct GroupFeedTests {
       return count
     }
     #expect(count == 257)
+  }
+
+  @Test(
+    arguments: [
+      // What the client, others and a view want while the group is on its way, and what comes of it.
+      ([.client], nil, "first+room", ["joined room"], nil),
+      ([.others], nil, "first+room", [], nil),
+      ([.client, .others, .view], nil, "first+room", ["joined room"], nil),
+      ([.client], .client, "first", [], nil),
+      ([.client, .others], .client, "first+room", [], nil),
+      ([.client, .others, .view], .everybody, "first", [], nil),
+    ] as [([AwaitedGroups.Wish], AwaitedGroups.Wish?, String, [String], String?)])
+  fileprivate func `a group is subscribed to once, whoever wants the client in it`(
+    _ wishes: [AwaitedGroups.Wish], _ withdrawn: AwaitedGroups.Wish?, _ groups: String, _ arrivals: [String],
+    _ reason: String?
+  ) throws {
+    let end = try whileWaiting(for: wishes) { client in
+      if let withdrawn { client.feed.extras?.awaited.withdraw(withdrawn, for: "room") }
+    }
+    #expect(end == Arrived(groups: groups, subscribed: 1, arrivals: arrivals, reason: reason))
+  }
+
+  @Test(
+    arguments: [
+      ([.client], ["kept out of room: be nice"], nil), ([.others], [], nil), ([.view], [], "be nice"),
+      ([.others, .client], ["kept out of room: be nice"], nil),
+    ] as [([AwaitedGroups.Wish], [String], String?)])
+  fileprivate func `an order that comes while a group is on its way keeps the client out of it`(
+    _ wishes: [AwaitedGroups.Wish], _ arrivals: [String], _ reason: String?
+  ) throws {
+    let end = try whileWaiting(for: wishes) { client in
+      let subject = StandingOrder.Subject(.disconnect, user: ExactText(text: "5"), group: "room")
+      client.orders.add(
+        StandingOrder(subject, until: WallClock.secondsSinceEpoch + 60, reason: "be nice"))
+    }
+    #expect(end == Arrived(groups: "first", subscribed: 1, arrivals: arrivals, reason: reason))
+  }
+
+  private struct Arrived: Sendable, Equatable {
+    var groups: String
+    /// How often the group was subscribed to while it was on its way.
+    var subscribed: Int
+    var arrivals: [String]
+    var reason: String?
+    /// Subscriptions less memberships.
+    var left = 0
+  }
+
+  /// A user's client that has the group `first`, while it waits for `room`.
+  private func whileWaiting(
+    for wishes: [AwaitedGroups.Wish], _ meanwhile: @escaping @Sendable (FakeClient) -> Void
+  ) throws -> Arrived {
+    try onReactor { client, layer in
+      client.become("5")
+      let opening = GroupsOpening(["first"], of: layer)
+      opening.start { _ in }
+      client.joinGroups(opening, nil)
+      layer.isSlow = true
+      for wish in wishes { client.joinLater("room", for: wish, of: layer) }
+      let subscribed = layer.subscriptions["room"] ?? 0
+      meanwhile(client)
+      layer.answer()
+      let members = client.feed.memberships.map(\.group)
+      let left = layer.subscriptions.values.reduce(0, +) - members.count
+      defer { client.leaveGroups() }
+      return Arrived(
+        groups: members.joined(separator: "+"), subscribed: subscribed, arrivals: client.arrivals,
+        reason: client.reason?.text, left: left)
+    }
   }
 
   /// Runs the body with a client on a reactor of its own.
