@@ -483,12 +483,13 @@ extension Connection {
       return hasMoreAfter(tls?.taken ?? count)
     } else if count == 0 {
       peerHasFinished = true
-      watch()
       switch phase {
       case .open: handler?.peerFinished()
       case .finishing, .broken, .closed: break
       case .finished: close(.finished)
       }
+      // Most are closed by now.
+      watch()
     } else if errno != EAGAIN, errno != EINTR {
       let code = phase == .broken ? failure : errno
       peerHasFinished = true
