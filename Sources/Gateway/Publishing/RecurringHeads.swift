@@ -48,7 +48,7 @@ struct RecurringHeads {
     return nil
   }
 
-  /// Keeps the head of a request that publishes, and that was not found, if what it leads to depends on nothing else.
+  /// Keeps the head of a request that publishes, unless it is known, if what it leads to depends on nothing else.
   ///
   /// - Parameter bytes: the whole head.
   mutating func note(
@@ -56,6 +56,8 @@ struct RecurringHeads {
     of served: ServedApplication
   ) {
     if served !== self.served { (self.served, known, misses) = (served, [], 0) }
+    // The first request of a connection is not looked for.
+    guard !known.contains(where: { $0.head.read(bytes) != nil }) else { return }
     misses += 1
     guard known.isEmpty || misses % Self.missesForOne == 0,
       let publisher = endpoint.knownPublisher(request, place),

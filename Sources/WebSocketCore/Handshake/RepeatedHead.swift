@@ -18,16 +18,19 @@ package struct RepeatedHead: Sendable {
   /// - Parameters:
   ///   - request: what was read from the bytes.
   ///   - bytes: the whole head, and nothing else.
-  /// - Returns: nil for a head that is too long, that does not begin with the first byte, or that announces its body in another way.
+  /// - Returns: nil for a head that is too long, that does not begin with the first byte, or that announces its body in another way or
+  ///   with a longer number.
   package init?(_ request: RequestHead, _ bytes: RawSpan) {
     guard bytes.byteCount <= Self.longest, bytes.byteCount > 0, Token.has(bytes[0]),
-      case .length? = try? request.bodyFraming(), let digits = Self.digits(of: bytes)
+      case .length(let body)? = try? request.bodyFraming(), let digits = Self.digits(of: bytes)
     else { return nil }
     self.request = RequestHead(
       method: request.method, target: request.target, minorVersion: request.minorVersion,
       fields: request.fields.filter { !$0.isNamed(Self.lengthField) })
     self.bytes = [UInt8](copying: bytes)
     self.digits = digits
+    // A number with more digits is not read to its end.
+    guard read(bytes)?.body == body else { return nil }
   }
 
   private static let lengthField = "content-length"
