@@ -130,7 +130,7 @@ struct tls_session {
     bool is_end_told;
     // The handshake is over.
     bool is_established;
-    // The peer was sent something of the handshake.
+    // The peer's hello was answered for good.
     bool has_answered;
     // close_notify was sent.
     bool is_finished;
@@ -385,6 +385,11 @@ static void note_message(
     (void)version;
     (void)ssl;
     tls_session *session = pointer;
+    // A resumed session has no certificate; a hello that has to come again is answered with neither.
+    if (is_sent && type == SSL3_RT_HANDSHAKE && count > 0) {
+        unsigned char message = *(const unsigned char *)bytes;
+        if (message == SSL3_MT_CERTIFICATE || message == SSL3_MT_FINISHED) session->has_answered = true;
+    }
     if (is_sent || type != SSL3_RT_HANDSHAKE || count == 0 || *(const unsigned char *)bytes != SSL3_MT_KEY_UPDATE) return;
     session->updates++;
     session->updates_now++;
@@ -588,8 +593,10 @@ long tls_session_read(tls_session *session, void *buffer, size_t size, size_t mo
     if (is_between) session->is_established = true;
     if (session->is_ended && !session->is_established && !session->fault)
         session->fault = "the connection was closed during the handshake";
-    if (shared.out_count > 0) session->has_answered = true;
     int code = is_waiting || send_out(session) ? 0 : errno;
+    // A client can send its first request right behind its handshake, and go: what it said is read although nothing can be sent. The
+    // next read or write finds out.
+    if (is_between) code = 0;
     if (!keep(session)) code = ENOMEM;
     if (got > 0) return (long)got;
     if (session->fault) return fail(session, session->fault);

@@ -554,6 +554,8 @@ extension Connection {
     let hasMore = handle(outcome.result, of: Int(readSize))
     switch phase {
     case .open where hasMore && !isReadingPaused, .broken where hasMore: markReady()
+    // It broke just now, and what is left is read in its turn.
+    case .broken where isReady: break
     case .broken: close(.failed(failure))
     case .open, .finishing, .finished, .closed: watch()
     }
@@ -694,8 +696,8 @@ extension Connection {
   /// - Returns: false if nothing is left to read.
   private func breakOff(_ code: Int32) -> Bool {
     if let step = tls?.step {
-      // What the client said before, and why it went, is learned from what is left, unless not even the hello was read.
-      step.abandon()
+      // What the client said before, and why it went, is learned from what is left. A hello alone says nothing.
+      if !step.isLater { step.abandon() }
       becomeBroken(code)
       return true
     }

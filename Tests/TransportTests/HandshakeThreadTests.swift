@@ -14,6 +14,7 @@ struct HandshakeThreadTests {
     /// The names in the hellos whose step has been begun.
     let begun = Reports<String>()
     let closed = Reports<String>()
+    let received = Reports<[UInt8]>()
     private let gate = Semaphore()
     let thread: ReactorThread
     private let mailbox: Mailbox<Order>
@@ -25,7 +26,7 @@ struct HandshakeThreadTests {
     }
 
     init() throws {
-      let (begun, gate, closed) = (begun, gate, closed)
+      let (begun, gate, closed, received) = (begun, gate, closed, received)
       let context = try TLSContext.ofTests { name in
         begun.add(name)
         _ = gate.wait()
@@ -38,7 +39,10 @@ struct HandshakeThreadTests {
           switch order {
           case .adopt(let raw, let isSecure):
             let handler = Handler()
-            handler.onReceived = { connection, bytes in connection.write(bytes.bytes) }
+            handler.onReceived = { connection, bytes in
+              received.add([UInt8](copying: bytes.bytes))
+              connection.write(bytes.bytes)
+            }
             handler.onClosed = { closed.add("\($0)") }
             handler.connection = reactor.adopt(
               Descriptor(adopting: raw), handler: handler, tls: isSecure ? context : nil)
@@ -52,6 +56,8 @@ struct HandshakeThreadTests {
     /// - Returns: the client's end.
     private func client(isSecure: Bool = true) throws -> Int32 {
       let pair = try tcpPair()
+      // What is written leaves at once: a reset discards the rest.
+      SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: pair.test)
       mailbox.post(.adopt(pair.reactor, isSecure: isSecure))
       return pair.test
     }
@@ -191,6 +197,30 @@ struct HandshakeThreadTests {
       scene.goOn()
       // The other one is the plain connection.
       #expect(scene.closed.wait(for: 2).contains { $0.hasPrefix("failed") })
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func `what a client says before it resets is heard, together with the end of its handshake too`(
+    _ isTogether: Bool
+  ) throws {
+    try serving { scene in
+      for number in 1...20 {
+        let client = try scene.secureClient("a")
+        scene.goOn()
+        // The answer to the hello.
+        _ = SocketCall.poll(client.end, POLLIN, until: .now + .seconds(20))
+        if isTogether { client.peer.write([7, 8, 9]) }
+        // One takes the answer, the other one sends the end of the handshake.
+        for _ in 0..<2 { try client.peer.exchange() }
+        if !isTogether {
+          client.peer.write([7, 8, 9])
+          try client.peer.exchange()
+        }
+        reset(client.end)
+        #expect(scene.received.wait(for: 1).count == number)
+      }
+      #expect(scene.received.values.allSatisfy { $0 == [7, 8, 9] })
     }
   }
 

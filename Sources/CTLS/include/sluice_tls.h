@@ -102,7 +102,7 @@ size_t tls_session_unsent(const tls_session *_Nonnull session, const void *_Null
 
 bool tls_session_is_established(const tls_session *_Nonnull session);
 
-/// Whether a read has answered the peer: what a server still has to compute for the handshake is little.
+/// Whether a read has answered the peer's hello: what a server still has to compute for the handshake is little.
 bool tls_session_has_answered(const tls_session *_Nonnull session);
 
 /// Whether the peer has sent a byte.
