@@ -48,11 +48,20 @@ struct ControlOrder: Sendable, Equatable {
     self.reason = reason ?? kind.reason
   }
 
+  /// The same order, which the layers keep.
   init(_ order: StandingOrder) {
     let subject = order.subject
     self.init(
       subject.kind == .disconnect ? .disconnect : .mute,
       SessionTarget(user: subject.user?.text, group: subject.group), until: order.until, reason: order.reason)
+    isKept = true
+  }
+
+  /// Lifts what is about the subject, and what the layers have forgotten.
+  init(lifting subject: StandingOrder.Subject) {
+    self.init(
+      subject.kind == .disconnect ? .admit : .unmute,
+      SessionTarget(user: subject.user?.text, group: subject.group))
     isKept = true
   }
 }
