@@ -136,10 +136,16 @@ extension LayerBackend {
   ///
   /// - Returns: false if it could not.
   func keep(_ order: ControlOrder) async -> Bool {
-    if let standing = order.standing {
-      return await keep(KeptOrder(subject: standing.subject.text, content: standing.text))
+    if var standing = order.standing {
+      standing.given = WallClock.secondsSinceEpoch
+      return await keep(standing)
     }
     if let lifted = order.lifted { return await forget(orders: [lifted.text]) }
     return true
+  }
+
+  /// - Returns: false if it could not.
+  func keep(_ order: StandingOrder) async -> Bool {
+    await keep(KeptOrder(subject: order.subject.text, content: order.text))
   }
 }

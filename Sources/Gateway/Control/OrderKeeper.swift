@@ -89,7 +89,7 @@ final class OrderKeeper: Sendable {
     for layer in shared where layer.isAvailable {
       for order in unkept {
         // What one order is refused for, the others are, too.
-        guard await layer.keep(ControlOrder(order)) else { break }
+        guard await layer.keep(order) else { break }
         if orders.keeps(order) {
           publisher.tell(ControlOrder(order).event, on: layer)
         } else {
