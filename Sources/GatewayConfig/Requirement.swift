@@ -164,19 +164,29 @@ extension PermissionConfiguration {
 }
 
 extension RouteAuth {
-  /// The fields of the identity that the path has to name, by capture: with `require: {rooms: "{room}"}`, `claims.rooms` by `room`.
+  /// The fields of the identity that the path has to name, by capture: with `require: {rooms: "{room}"}`, `claims.rooms` by `room`, and
+  /// with `scope` instead of `rooms`, a word of it.
   ///
   /// A field and a capture are tied at most once.
   var ties: [String: String] {
     var ties: [String: String] = [:]
     for case .claim(let requirement) in requirements.flatMap(\.conjunction) {
-      let field = GroupPattern.claimPrefix + requirement.claim
+      let field = requirement.tiedField
       guard requirement.values.count == 1, let capture = requirement.values[0].capture, ties[capture] == nil,
         !ties.values.contains(field)
       else { continue }
       ties[capture] = field
     }
     return ties
+  }
+}
+
+extension ClaimRequirement {
+  /// The field of the identity that a capture has to name: the claim, where a list is one field for each element, as in the names of
+  /// groups. There, a text of words is one text, so that one of the words is a field of its own: a client with `a b` may be at `a`, and
+  /// is in no group of the whole claim.
+  fileprivate var tiedField: String {
+    (Self.claimsOfWords.contains(claim) ? "a word of " : "") + GroupPattern.claimPrefix + claim
   }
 }
 
@@ -190,7 +200,7 @@ extension Requirement {
     guard case .claim(let requirement) = self, requirement.values.count == 1,
       let capture = requirement.values[0].capture
     else { return false }
-    let field = ExactText(text: GroupPattern.claimPrefix + requirement.claim)
+    let field = ExactText(text: requirement.tiedField)
     return ties[capture].map { ExactText(text: $0) == field } ?? false
   }
 
