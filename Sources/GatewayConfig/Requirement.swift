@@ -118,9 +118,10 @@ extension AdmittedClients {
   /// The clients that a route admits: every client if it has no `auth`.
   ///
   /// - Parameters:
+  ///   - pattern: of the groups.
   ///   - ties: the captures that the names of the groups tie to a claim, which the proof takes into account there.
   ///   - route: an identification of the route.
-  init(_ auth: RouteAuth?, ties: [String: String] = [:], route: String) {
+  init(_ auth: RouteAuth?, of pattern: GroupPattern, ties: [String: String] = [:], route: String) {
     guard let auth else {
       self = .everyone
       return
@@ -134,49 +135,81 @@ extension AdmittedClients {
         also.insert(rule.clientRule(of: route))
       }
     }
-    if let permission = auth.permission { also.insert(permission.clientRule(of: route)) }
-    if let url = auth.placedCallback {
-      also.insert(.other(ExactText(text: ClientRule.callbackMark + url), route: ExactText(text: route)))
+    if let rule = auth.permissionRule(pattern, route: route) { also.insert(rule) }
+    if let callback = auth.placedCallback {
+      also.insert(
+        .other(
+          ExactText(text: ClientRule.callbackMark + callback.shownURL),
+          route: auth.place(of: callback, pattern, route: route)))
     }
     self = .authenticated(by: auth.name, require: require, also: also)
   }
 
   /// Those of a route with `auth_optional`: every client, unless a view is asked about anonymous ones too.
-  init(withAnonymous auth: RouteAuth, route: String) {
-    guard let permission = auth.permission else {
+  init(withAnonymous auth: RouteAuth, of pattern: GroupPattern, route: String) {
+    guard let rule = auth.permissionRule(pattern, route: route) else {
       self = .everyone
       return
     }
-    self = .authenticated(by: auth.name + Self.optionalMark, also: [permission.clientRule(of: route)])
-  }
-}
-
-extension PermissionConfiguration {
-  /// The question about a place is the same only on the same route.
-  ///
-  /// - Parameter route: an identification of the route.
-  fileprivate func clientRule(of route: String) -> ClientRule {
-    let shown = "\(question.headers) \(claims?.description ?? "")"
-    return .other(
-      ExactText(text: ClientRule.permissionMark + question.shownURL),
-      route: ExactText(text: question.places.isEmpty ? shown : "\(route) \(shown)"))
+    self = .authenticated(by: auth.name + Self.optionalMark, also: [rule])
   }
 }
 
 extension RouteAuth {
-  /// The fields of the identity that the path has to name, by capture: with `require: {rooms: "{room}"}`, `claims.rooms` by `room`.
+  fileprivate func permissionRule(_ pattern: GroupPattern, route: String) -> ClientRule? {
+    guard let permission else { return nil }
+    let question = permission.question
+    let shown = "\(question.headers) \(permission.claims?.description ?? "")"
+    return .other(
+      ExactText(text: ClientRule.permissionMark + question.shownURL),
+      route: question.places.isEmpty
+        ? RulePlace(route: shown) : place(of: question, pattern, route: route, shown))
+  }
+
+  /// Where a question about captures is the same: on the same route, and wherever a group's name says what the captures are.
+  fileprivate func place(
+    of question: QuestionConfiguration, _ pattern: GroupPattern, route: String, _ shown: String = ""
+  ) -> RulePlace {
+    guard pattern.tells(question.places) else { return RulePlace(route: "\(route) \(shown)") }
+    // The segments of a long capture are several ones of the URL, too.
+    let isLong = question.places.contains(where: longCaptures.contains)
+    return RulePlace(route: "\(route) \(shown)", names: "\(pattern.text) \(isLong) \(shown)")
+  }
+}
+
+extension GroupPattern {
+  /// Whether a name says what the captures are, because nothing else in it differs.
+  fileprivate func tells(_ captures: [String]) -> Bool {
+    let open = parts.filter { if case .literal = $0 { false } else { true } }
+    guard open.count == 1, case .capture(let name, _) = open[0] else { return false }
+    return captures.allSatisfy { $0 == name }
+  }
+}
+
+extension RouteAuth {
+  /// The fields of the identity that the path has to name, by capture: with `require: {rooms: "{room}"}`, `claims.rooms` by `room`, and
+  /// with `scope` instead of `rooms`, a word of it.
   ///
   /// A field and a capture are tied at most once.
   var ties: [String: String] {
     var ties: [String: String] = [:]
     for case .claim(let requirement) in requirements.flatMap(\.conjunction) {
-      let field = GroupPattern.claimPrefix + requirement.claim
+      let field = requirement.tiedField
       guard requirement.values.count == 1, let capture = requirement.values[0].capture, ties[capture] == nil,
         !ties.values.contains(field)
       else { continue }
       ties[capture] = field
     }
     return ties
+  }
+}
+
+extension ClaimRequirement {
+  /// The field of the identity that a capture has to name: the claim, where a list is one field for each element, as in the names of
+  /// groups. There, a text of words is one text, so that one of the words is a field of its own: a client with `a b` may be at `a`, and
+  /// is in no group of the whole claim.
+  fileprivate var tiedField: String {
+    (Self.claimsOfWords.contains(claim) ? "a word of " : "") + GroupPattern.claimPrefix + claim
   }
 }
 
@@ -190,7 +223,7 @@ extension Requirement {
     guard case .claim(let requirement) = self, requirement.values.count == 1,
       let capture = requirement.values[0].capture
     else { return false }
-    let field = ExactText(text: GroupPattern.claimPrefix + requirement.claim)
+    let field = ExactText(text: requirement.tiedField)
     return ties[capture].map { ExactText(text: $0) == field } ?? false
   }
 
@@ -199,7 +232,7 @@ extension Requirement {
     switch self {
     case .claim(let requirement):
       guard requirement.values.allSatisfy({ $0.capture == nil }) else {
-        return .other(ExactText(text: requirement.description), route: ExactText(text: route))
+        return .other(ExactText(text: requirement.description), route: RulePlace(route: route))
       }
       return .claim(
         ExactText(text: requirement.claim), Set(requirement.values.map { ExactText(text: $0.text) }))

@@ -14,8 +14,8 @@ package struct RouteAuth: Sendable, Hashable {
   package var requirements: [Requirement] = []
   /// What is asked about a client once it is known who it is; nil if nothing is.
   package var permission: PermissionConfiguration?
-  /// The URL of a callback that is asked about a place of the path: it admits others at another place. Nil for any other authenticator.
-  package var placedCallback: String?
+  /// A callback that is asked about a place of the path: it admits others at another place. Nil for any other authenticator.
+  package var placedCallback: QuestionConfiguration?
   /// The captures of `<path:NAME>`: each may be several segments of a question's URL.
   package var longCaptures: Set<String> = []
 

@@ -113,13 +113,14 @@ private struct Maker {
   /// The clients with credentials.
   private func audience(of pattern: GroupPattern) -> AdmittedClients {
     isOfToken
-      ? .tokenHolder : AdmittedClients(auth, ties: ties(of: pattern), route: "\(kind.key) \(number)")
+      ? .tokenHolder
+      : AdmittedClients(auth, of: pattern, ties: ties(of: pattern), route: "\(kind.key) \(number)")
   }
 
   /// The clients with and without credentials. Anonymous clients have no personal groups.
   private func everybody(of pattern: GroupPattern) -> AdmittedClients {
     guard let auth, isOptional, !pattern.isPersonal else { return audience(of: pattern) }
-    return AdmittedClients(withAnonymous: auth, route: "\(kind.key) \(number)")
+    return AdmittedClients(withAnonymous: auth, of: pattern, route: "\(kind.key) \(number)")
   }
 
   func make(

@@ -346,6 +346,41 @@ def test_an_order_that_was_lifted_while_redis_was_away_does_not_come_back(redis,
     assert refusal(gateway, "bob")[0] == 403
 
 
+def test_the_others_hear_at_once_of_orders_that_were_written_after_an_outage(redis, begin):
+    layer = with_user(redis, "gateway")
+    gateway, other = begin(layer.yaml, kind=RedisGateway), begin(Layer((Host(redis),)).yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 2, what="they listen")
+    for user in ("ann", "bob"):
+        given(ask(gateway, "/api/disconnect", {"user": user, "for": "1h"}))
+    open_since_before = session(other, "cid")
+    with outage_of(redis, "gateway"):
+        wait_until(lambda: not gateway.is_ready(), what="it sees the outage")
+        assert ask(gateway, "/api/disconnect", method="DELETE", params={"user": "ann"}).status_code == 503
+        assert ask(gateway, "/api/disconnect", {"user": "cid", "for": "1h"}).status_code == 503
+        assert refusal(other, "ann")[0] == 403
+    # This process has seen no outage, and reads the orders once a minute only.
+    assert close_of(open_since_before)[0] == 4403
+    assert refusal(other, "cid")[0] == 403
+    users = lambda: [order["user"] for order in ask(other, "/api/disconnect", method="GET").json()["orders"]]
+    wait_until(lambda: sorted(users()) == ["bob", "cid"], 20, what="it hears of the lift")
+    session(other, "ann").socket.close()
+
+
+def test_a_lift_ends_no_order_that_another_process_has_given_since_then(redis, begin):
+    layer = with_user(redis, "gateway")
+    gateway, other = begin(layer.yaml, kind=RedisGateway), begin(Layer((Host(redis),)).yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 2, what="they listen")
+    with outage_of(redis, "gateway"):
+        wait_until(lambda: not gateway.is_ready(), what="it sees the outage")
+        answer = ask(gateway, "/api/disconnect", method="DELETE", params={"user": "ann"})
+        assert answer.status_code == 503 and answer.json()["lifted"] is False
+        given(ask(other, "/api/disconnect", {"user": "ann", "for": "1h"}))
+    users = lambda: [order["user"] for order in ask(gateway, "/api/disconnect", method="GET").json()["orders"]]
+    wait_until(lambda: users() == ["ann"], 30, what="it reads the order")
+    assert refusal(gateway, "ann")[0] == refusal(other, "ann")[0] == 403
+    assert redis.client().hkeys("asgi:sluice:orders") == [b'["disconnect","ann",null]']
+
+
 def test_on_redis_pubsub_a_process_reads_orders_that_it_does_not_take_itself(redis, begin, start):
     layer = Layer((Host(redis),), "pubsub")
     given(ask(begin(layer.yaml, kind=RedisGateway), "/api/disconnect", {"user": "ann", "for": "1h"}))

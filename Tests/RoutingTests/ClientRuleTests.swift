@@ -29,6 +29,17 @@ struct ClientRuleTests {
     #expect(!([own] as Set).imply(.other("rooms = {room}", route: "websocket 2")))
   }
 
+  @Test
+  func `what depends on a place that the names of the groups say is the same wherever names are made so`() {
+    func asked(_ route: String, names: String?) -> ClientRule {
+      .other("callback", route: RulePlace(route: route, names: names))
+    }
+    #expect(([asked("1", names: "room_{room}")] as Set).imply(asked("2", names: "room_{room}")))
+    #expect(!([asked("1", names: "room_{room}")] as Set).imply(asked("2", names: "{room}")))
+    #expect(!([asked("1", names: nil)] as Set).imply(asked("2", names: nil)))
+    #expect(([asked("1", names: nil)] as Set).imply(asked("1", names: "{room}")))
+  }
+
   @Test func `claims and values are compared by their code points`() {
     let (composed, decomposed): (ExactText, ExactText) = ("caf\u{E9}", "cafe\u{301}")
     #expect(([.claim("role", [composed])] as Set).imply(.claim("role", [composed, decomposed])))

@@ -48,9 +48,12 @@ struct IsolationPropertyTests {
       layer: "default", pattern: pattern(pick(templates)), router: Router([path]), route: 0,
       access: .readAndWrite, audience: .authenticated(by: "jwt"),
       userType: Int.random(in: 0..<4, using: &generator) == 0 ? .int : nil)
-    // Where the path has to name the claim, as with require: {t: "{u}"}.
-    let isTied = Int.random(in: 0..<3, using: &generator) == 0
-    if isTied, !use.pattern.identityFields.contains("claims.t") { use.ties = ["u": "claims.t"] }
+    // Where the path has to name the claim, as with require: {t: "{u}"}, or a word of it, which is no claim in a name.
+    switch Int.random(in: 0..<6, using: &generator) {
+    case 0, 1: if !use.pattern.identityFields.contains("claims.t") { use.ties = ["u": "claims.t"] }
+    case 2: use.ties = ["u": "a word of claims.t"]
+    default: break
+    }
     return use
   }
 

@@ -48,11 +48,20 @@ struct ControlOrder: Sendable, Equatable {
     self.reason = reason ?? kind.reason
   }
 
+  /// The same order, which the layers keep.
   init(_ order: StandingOrder) {
     let subject = order.subject
     self.init(
       subject.kind == .disconnect ? .disconnect : .mute,
       SessionTarget(user: subject.user?.text, group: subject.group), until: order.until, reason: order.reason)
+    isKept = true
+  }
+
+  /// Lifts what is about the subject, and what the layers have forgotten.
+  init(lifting subject: StandingOrder.Subject) {
+    self.init(
+      subject.kind == .disconnect ? .admit : .unmute,
+      SessionTarget(user: subject.user?.text, group: subject.group))
     isKept = true
   }
 }
@@ -127,10 +136,16 @@ extension LayerBackend {
   ///
   /// - Returns: false if it could not.
   func keep(_ order: ControlOrder) async -> Bool {
-    if let standing = order.standing {
-      return await keep(KeptOrder(subject: standing.subject.text, content: standing.text))
+    if var standing = order.standing {
+      standing.given = WallClock.secondsSinceEpoch
+      return await keep(standing)
     }
     if let lifted = order.lifted { return await forget(orders: [lifted.text]) }
     return true
+  }
+
+  /// - Returns: false if it could not.
+  func keep(_ order: StandingOrder) async -> Bool {
+    await keep(KeptOrder(subject: order.subject.text, content: order.text))
   }
 }

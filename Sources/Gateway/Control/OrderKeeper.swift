@@ -63,7 +63,9 @@ final class OrderKeeper: Sendable {
       var ended: [String] = []
       for order in found {
         let standing = StandingOrder.Subject(order.subject).flatMap { StandingOrder($0, order.content) }
-        if let standing, standing.until + Self.grace > asked, !orders.isLifted(standing) {
+        if let standing, orders.isLifted(standing) {
+          areForgotten = await forget(standing.subject, on: layer) && areForgotten
+        } else if let standing, standing.until + Self.grace > asked {
           kept.append(standing)
         } else {
           ended.append(order.subject)
@@ -87,9 +89,22 @@ final class OrderKeeper: Sendable {
     for layer in shared where layer.isAvailable {
       for order in unkept {
         // What one order is refused for, the others are, too.
-        guard await layer.keep(ControlOrder(order)) else { break }
-        if !orders.keeps(order) { _ = await layer.forget(orders: [order.subject.text]) }
+        guard await layer.keep(order) else { break }
+        if orders.keeps(order) {
+          publisher.tell(ControlOrder(order).event, on: layer)
+        } else {
+          _ = await layer.forget(orders: [order.subject.text])
+        }
       }
     }
+  }
+
+  /// Has a layer forget what was lifted while it was away. One after the other, so that the other processes do not hear of very many at once.
+  ///
+  /// - Returns: false if it could not.
+  private func forget(_ lifted: StandingOrder.Subject, on layer: any LayerBackend) async -> Bool {
+    guard await layer.forget(orders: [lifted.text]) else { return false }
+    publisher.tell(ControlOrder(lifting: lifted).event, on: layer)
+    return true
   }
 }

@@ -36,6 +36,8 @@ final class IdempotencyTable: Sendable {
     case underWay
     /// The key was used for another request.
     case taken
+    /// The key is new, and stays so: what it stands for may be done after so many seconds.
+    case tooFast(retryAfter: Int)
   }
 
   private struct Entry {
@@ -59,14 +61,17 @@ final class IdempotencyTable: Sendable {
 
   /// - Parameters:
   ///   - digest: the digest of the request's body.
+  ///   - retryAfter: asked only if the key is new, because a repeated request does nothing that could be too much. It must not ask this
+  ///     table.
   ///   - reply: asked for only if the first request is under way.
   func register(
     _ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now,
-    waiting reply: @autoclosure () -> Reply<Answer>
+    retryAfter: () -> Int? = { nil }, waiting reply: @autoclosure () -> Reply<Answer>
   ) -> KeyState {
     state.withLock { state in
       Self.forget(&state, at: now)
       guard let entry = state.entries[key] else {
+        if let seconds = retryAfter() { return .tooFast(retryAfter: seconds) }
         state.entries[key] = Entry(digest: digest)
         return .new
       }

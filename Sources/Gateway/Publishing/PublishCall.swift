@@ -211,27 +211,36 @@ extension PublishCall {
     let keyFields = exchange.known?.keyFields ?? exchange.request.values(of: "idempotency-key")
     // Here without closures, since most bodies are small.
     guard body.count > Self.largestBodyHere else {
-      return carryOut(try endpoint.checkedOrder(body, keyFields: keyFields, from: caller))
+      return try carryOut(try endpoint.checkedOrder(body, keyFields: keyFields, from: caller), caller)
     }
     try read(body) { [endpoint] body throws(PublishRefusal) in
       try endpoint.checkedOrder(body, keyFields: keyFields, from: caller)
     } _: { [self] order in
-      carryOut(order)
+      attempt { () throws(PublishRefusal) in try carryOut(order, caller) }
     }
   }
 
-  private func carryOut(_ order: PublishEndpoint.Order) {
+  private func carryOut(
+    _ order: PublishEndpoint.Order, _ caller: PublishEndpoint.Caller
+  ) throws(PublishRefusal) {
+    func retryAfter() -> Int? { endpoint.retryAfter(order.request.events, from: caller) }
+    func tooFast(_ seconds: Int) -> PublishRefusal {
+      PublishRefusal(
+        .publishTooFast(retryAfter: seconds), facts: caller.countedUser.map { ["user": $0] } ?? [:])
+    }
     guard let (key, digest) = order.key else {
+      if let seconds = retryAfter() { throw tooFast(seconds) }
       return publish(order) { [self] in answer(HTTPAnswer($0.answer)) }
     }
     let state = publisher.answers.register(
-      key, digest,
+      key, digest, retryAfter: retryAfter,
       waiting: worker.reply { [self] (given: IdempotencyTable.Answer?) in
         if let given { answer(HTTPAnswer(given, isRepeated: true)) }
       })
     switch state {
     case .answered(let given): answer(HTTPAnswer(given, isRepeated: true))
-    case .taken: attempt { () throws(PublishRefusal) in throw PublishRefusal(.publishKeyTaken) }
+    case .taken: throw PublishRefusal(.publishKeyTaken)
+    case .tooFast(let seconds): throw tooFast(seconds)
     case .underWay: break
     case .new:
       publish(order) { [self] in

@@ -43,6 +43,9 @@ final class PublishEndpoint: Sendable {
     var identity: Identity?
     var captures: Captures
     var lane: PublishLane
+
+    /// The user whose messages are counted; nil for a program with a token, and without a name.
+    var countedUser: String? { lane == .user ? identity?.user : nil }
   }
 
   /// Answers the request, on its reactor.
@@ -133,22 +136,25 @@ extension PublishEndpoint {
     return Order(request: request, key: (key, Array(SHA256.hash(data: body))))
   }
 
-  /// The same, of a client whom no order keeps from publishing it, and who does not publish too fast.
+  /// The same, of a client whom no order keeps from publishing it, and who does not publish more at once than is ever allowed.
   func checkedOrder(
     _ body: [UInt8], keyFields: [String], from caller: Caller
   ) throws(PublishRefusal) -> Order {
     let order = try order(body, keyFields: keyFields, from: caller)
     try checkOrders(about: caller, in: order.request.events)
-    try count(order.request.events, of: caller)
+    if let user = caller.countedUser, let most = surroundings.process.users?.mostMessages,
+      order.request.events.count > most
+    {
+      throw PublishRefusal(.publishTooManyAtOnce(most: most), facts: ["user": user])
+    }
     return order
   }
 
   /// Counts what a user publishes like the messages of its sessions.
-  private func count(_ events: [GroupEvent], of caller: Caller) throws(PublishRefusal) {
-    guard caller.lane == .user, let user = caller.identity?.user,
-      let seconds = surroundings.process.users?.retryAfter(messages: events.count, of: user)
-    else { return }
-    throw PublishRefusal(.publishTooFast(retryAfter: seconds), facts: ["user": user])
+  ///
+  /// - Returns: after how many seconds it may be published; nil if it may be now.
+  func retryAfter(_ events: [GroupEvent], from caller: Caller) -> Int? {
+    caller.countedUser.flatMap { surroundings.process.users?.retryAfter(messages: events.count, of: $0) }
   }
 
   /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.

@@ -172,6 +172,12 @@ extension Publisher {
     for mailbox in workers.withLock({ $0 }) { mailbox.post(.perform(work)) }
   }
 
+  /// Sends a control event to the other processes of a layer, which keeps the order already: whoever does not hear of it will read it there.
+  func tell(_ order: Event, on layer: any LayerBackend) {
+    guard let mailbox = workers.withLock({ $0.first }) else { return }
+    mailbox.post(.perform { [self] worker in tell(order, on: [layer], from: worker) { _ in } })
+  }
+
   /// Sends a control event to the other processes of some layers.
   ///
   /// - Parameter completed: called with why one of them may not receive it; nil if all do.

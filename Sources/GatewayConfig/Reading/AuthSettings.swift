@@ -191,7 +191,7 @@ struct AuthSettings {
     if let place, case .callback(let callback)? = authenticators.first(where: { $0.name == auth.name })?.kind
     {
       reader.checkPlaces(of: callback.question, "the callback of \"\(auth.name)\"", captures, at: place)
-      auth.placedCallback = callback.question.places.isEmpty ? nil : callback.question.shownURL
+      auth.placedCallback = callback.question.places.isEmpty ? nil : callback.question
     }
     if let permission {
       reader.checkPlaces(of: permission.value.question, "\"permission\"", captures, at: permission.range)

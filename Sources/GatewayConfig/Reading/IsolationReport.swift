@@ -44,7 +44,11 @@ struct IsolationReport {
         at: own.range, hint: hint, related: related(finding))
       return
     }
-    let kept = "\(other.use.isPublishing ? "is published to by" : "is restricted to") \(keeper)"
+    // The same words do not mean the same clients: they are asked about another place.
+    let kept =
+      reader == keeper
+      ? "this is asked about another place"
+      : "\(other.use.isPublishing ? "is published to by" : "is restricted to") \(keeper)"
     reading.findings.add(
       Finding(
         severity, code,

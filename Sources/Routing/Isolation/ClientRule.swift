@@ -6,12 +6,35 @@ package indirect enum ClientRule: Sendable, Hashable {
   case claim(ExactText, Set<ExactText>)
   case any(Set<ClientRule>)
   case all(Set<ClientRule>)
-  /// Any other rule, in words. It says the same only on the same route.
-  case other(ExactText, route: ExactText)
+  /// Any other rule, in words. It says the same only on the same route, or about the same place.
+  case other(ExactText, route: RulePlace)
 
   /// All rules of the clients that a route admits.
   static func rules(_ require: [ExactText: Set<ExactText>], _ also: Set<ClientRule>) -> Set<ClientRule> {
     also.union(require.map { .claim($0, $1) })
+  }
+}
+
+/// Where a rule says the same.
+package struct RulePlace: Sendable, Hashable {
+  /// An identification of the route.
+  private var route: ExactText
+  /// How the names of the groups are made, if each name says what the rule is about: whoever else makes them so is asked the same.
+  private var names: ExactText?
+
+  package init(route: String, names: String? = nil) {
+    self.route = ExactText(text: route)
+    self.names = names.map(ExactText.init(text:))
+  }
+
+  fileprivate func isSame(_ other: RulePlace) -> Bool {
+    route == other.route || names != nil && names == other.names
+  }
+}
+
+extension RulePlace: ExpressibleByStringLiteral {
+  package init(stringLiteral route: String) {
+    self.init(route: route)
   }
 }
 
@@ -34,7 +57,8 @@ extension Set<ClientRule> {
       contains { if case .claim(claim, let own) = $0 { own.isSubset(of: values) } else { false } }
     case .all(let parts): parts.allSatisfy(implyDirectly)
     case .any(let alternatives): alternatives.contains(where: implyDirectly)
-    case .other: false
+    case .other(let words, let place):
+      contains { if case .other(words, let own) = $0 { own.isSame(place) } else { false } }
     }
   }
 }

@@ -34,7 +34,7 @@ struct IsolationRules {
       let isWithin = low.audience.isWithin(high.audience)
       var concerns: [Concern] = []
       // To write to everybody is what those with more rights are for.
-      let isFromAbove = isWithin && low.audience != high.audience && !low.access.reads
+      let isFromAbove = isWithin && !high.audience.isWithin(low.audience) && !low.access.reads
       if high.isPersonal, high.access.reads, !isFromAbove {
         concerns.append(Concern(kind: .personal, question: .otherIdentity))
       }
@@ -53,7 +53,7 @@ struct IsolationRules {
     }
     guard case .authenticated(_, let require, let also) = writer.audience, !(require.isEmpty && also.isEmpty)
     else { return true }
-    return writer.audience == reader.audience || !writer.audience.isWithin(reader.audience)
+    return reader.audience.isWithin(writer.audience) || !writer.audience.isWithin(reader.audience)
   }
 
   /// Whether messages of the one name the user who has sent them.

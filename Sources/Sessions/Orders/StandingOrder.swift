@@ -30,6 +30,8 @@ package struct StandingOrder: Sendable, Equatable {
   package var until: Double
   /// For the client; at most 123 bytes.
   package var reason: String
+  /// When it was given, in seconds since 1970; nil if that is not known. It makes no difference to what the order says.
+  package var given: Double?
 
   /// How long an order may hold.
   package static let times = Duration.seconds(1)...Duration.seconds(365 * 86400)
@@ -38,6 +40,10 @@ package struct StandingOrder: Sendable, Equatable {
     self.subject = subject
     self.until = until
     self.reason = reason
+  }
+
+  package static func == (left: StandingOrder, right: StandingOrder) -> Bool {
+    left.subject == right.subject && left.until == right.until && left.reason == right.reason
   }
 }
 
@@ -64,10 +70,10 @@ extension StandingOrder.Subject {
 }
 
 extension StandingOrder {
-  /// `[1764418000.5,"be nice"]`: what is kept under the subject.
+  /// `[1764418000.5,"be nice",1764417000.5]`: what is kept under the subject. The last part is missing if it is not known.
   package var text: String {
-    let parts: JSON = [.double(until), .string(reason)]
-    return parts.text
+    let parts: [JSON] = [.double(until), .string(reason)] + (given.map { [.double($0)] } ?? [])
+    return JSON.array(parts).text
   }
 
   /// The end of the year 9999. Whoever writes into a channel layer could write any number, and times are computed with.
@@ -76,10 +82,13 @@ extension StandingOrder {
   /// - Returns: nil for what `text` would not write.
   package init?(_ subject: Subject, _ text: String) {
     guard case .array(let parts)? = try? JSON.parse(Array(text.utf8).rawBytes, strings: .compared),
-      parts.count == 2, let until = parts[0].seconds, abs(until) < Self.latest, let reason = parts[1].string,
-      reason.utf8.count <= 123
+      (2...3).contains(parts.count), let until = parts[0].seconds, abs(until) < Self.latest,
+      let reason = parts[1].string, reason.utf8.count <= 123
     else { return nil }
     self.init(subject, until: until, reason: reason)
+    guard parts.count == 3 else { return }
+    guard let given = parts[2].seconds, abs(given) < Self.latest else { return nil }
+    self.given = given
   }
 }
 

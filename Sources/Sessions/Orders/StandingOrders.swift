@@ -6,19 +6,29 @@ import Transport
 package final class StandingOrders: Sendable {
   private struct Table {
     var orders: [StandingOrder.Subject: Entry] = [:]
-    /// What was lifted here, and a layer may still keep: the order that it was, if that is known, so that a newer one about the same is not
-    /// taken for it.
-    var lifted: [StandingOrder.Subject: StandingOrder?] = [:]
+    /// What was lifted here, and a layer may still keep.
+    var lifted: [StandingOrder.Subject: Lift] = [:]
 
-    mutating func remember(_ subject: StandingOrder.Subject, _ order: StandingOrder?) {
+    mutating func remember(_ subject: StandingOrder.Subject, _ lift: Lift) {
       // Of so many none can be told from the others: the layer has the last word about all.
       if lifted.count >= StandingOrders.most { lifted = [:] }
-      lifted.updateValue(order, forKey: subject)
+      lifted[subject] = lift
     }
 
-    func isLifted(_ order: StandingOrder) -> Bool {
-      guard let known = lifted[order.subject] else { return false }
-      return known == nil || known == order
+    func isLifted(_ order: StandingOrder) -> Bool { lifted[order.subject]?.ends(order) ?? false }
+  }
+
+  private struct Lift {
+    /// The order that it was, if that is known here.
+    var order: StandingOrder?
+    /// Seconds since 1970.
+    var time: Double
+
+    /// A newer order about the same, which another process has given, is another one.
+    func ends(_ other: StandingOrder) -> Bool {
+      if order == other { return true }
+      guard let given = other.given else { return order == nil }
+      return given <= time
     }
   }
 
@@ -59,6 +69,8 @@ package final class StandingOrders: Sendable {
       }
       let known = table.orders[order.subject]
       let isKept = isKept || known?.order == order && known?.isKept == true
+      var order = order
+      order.given = order.given ?? (known?.order == order ? known?.order.given : nil) ?? now
       table.orders[order.subject] = Entry(order: order, added: now, isKept: isKept)
       table.lifted[order.subject] = nil
       count.store(table.orders.count, ordering: .relaxed)
@@ -82,15 +94,24 @@ package final class StandingOrders: Sendable {
       count.store(table.orders.count, ordering: .relaxed)
       if isForgotten {
         table.lifted[subject] = nil
-      } else if entry != nil || !isKnown, table.lifted[subject] == nil {
-        table.remember(subject, entry?.order)
+      } else if entry != nil || !isKnown {
+        // Each worker lifts it: the first one has known the order.
+        table.remember(subject, Lift(order: entry?.order ?? table.lifted[subject]?.order, time: now))
       }
       return entry.map { $0.order.until > now } ?? false
     }
   }
 
   /// What was lifted here, and a layer may still keep.
-  package var unforgotten: [StandingOrder.Subject] { table.withLock { Array($0.lifted.keys) } }
+  ///
+  /// A layer that has not answered for a day has the last word.
+  package var unforgotten: [StandingOrder.Subject] {
+    let now = now()
+    return table.withLock { table in
+      if !table.lifted.isEmpty { table.lifted = table.lifted.filter { $0.value.time > now - 86_400 } }
+      return Array(table.lifted.keys)
+    }
+  }
 
   /// Whether an order that a layer keeps has been lifted here.
   package func isLifted(_ order: StandingOrder) -> Bool { table.withLock { $0.isLifted(order) } }

@@ -19,10 +19,12 @@ struct RatePrice: Sendable, Equatable {
     credit = cost * UInt64(burst - 1)
   }
 
-  /// - Parameter paidAt: in nanoseconds of the monotonic clock, as `now`.
-  /// - Returns: how long to wait, in nanoseconds; nil if one more is allowed now.
-  func wait(_ paidAt: UInt64, at now: UInt64) -> UInt64? {
-    let ahead = max(paidAt, now) - now
+  /// - Parameters:
+  ///   - paidAt: in nanoseconds of the monotonic clock, as `now`.
+  ///   - count: from 1 to a million. More than the burst are never allowed.
+  /// - Returns: how long to wait, in nanoseconds; nil if so many more are allowed now.
+  func wait(_ paidAt: UInt64, at now: UInt64, for count: Int = 1) -> UInt64? {
+    let ahead = max(paidAt, now) - now + cost * UInt64(count - 1)
     return ahead > credit ? ahead - credit : nil
   }
 

@@ -24,6 +24,7 @@ package final class UserTable: Sendable {
   /// - Returns: nil if nothing is limited.
   init?(_ limits: UserLimits) {
     messages = limits.messages.map(RatePrice.init)
+    mostMessages = limits.messages?.burst
     handshakes = limits.handshakes.map(RatePrice.init)
     if messages == nil, handshakes == nil { return nil }
   }
@@ -52,9 +53,12 @@ package final class UserTable: Sendable {
     return UserPlace(account, key: key, price: messages, in: self)
   }
 
-  /// Counts messages that a user sends without a session, all at once.
+  /// The most messages that a user can send at once; nil if messages are not counted.
+  package let mostMessages: Int?
+
+  /// Counts messages that a user sends without a session, all at once: all of them or none.
   ///
-  /// - Parameter count: at most a million.
+  /// - Parameter count: at most `mostMessages`; more would never be allowed.
   /// - Returns: after how many seconds they may be sent, if there were too many before; nil if they are allowed.
   package func retryAfter(messages count: Int, of user: String, at now: MonotonicTime = .now) -> Int? {
     guard let messages else { return nil }
@@ -62,7 +66,7 @@ package final class UserTable: Sendable {
     let wait: UInt64? = users.withLock { users in
       let account = users.open[key]?.account
       let paidAt = account?.paidAt.load(ordering: .relaxed) ?? users.left[key]
-      if let wait = messages.wait(paidAt, at: now) { return wait }
+      if let wait = messages.wait(paidAt, at: now, for: count) { return wait }
       if let account {
         account.pay(messages, at: now, for: count)
       } else {

@@ -342,6 +342,17 @@ extension Refusal {
     413, "WHY", .no,
     when: "The body of a `publish` request is larger than `body` of the route, or holds too many events.")
 
+  package static let publishTooManyAtOnce = Refusal(
+    413, "too many messages in one request: at most N", .no,
+    when:
+      "A user sends more events in one `publish` request than `limits.per_user.messages` allows at once (`burst`)."
+  )
+
+  /// - Parameter most: events of one request.
+  package static func publishTooManyAtOnce(most: Int) -> Refusal {
+    publishTooManyAtOnce.saying("too many messages in one request: at most \(most)")
+  }
+
   package static let publishMediaType = Refusal(
     415, "WHY", .no, when: "The body of a `publish` request is not announced as JSON, or is compressed.")
 
@@ -350,12 +361,12 @@ extension Refusal {
     when: "The idempotency key of a `publish` request belongs to another body.")
 
   package static let publishTooFast = Refusal(
-    429, "too many messages: the next one is accepted in N s", .later,
+    429, "too many messages: send them again in N s", .later,
     when: "The user of a `publish` request has sent more messages than `limits.per_user.messages` allows.")
 
   /// - Parameter retryAfter: seconds.
   package static func publishTooFast(retryAfter seconds: Int) -> Refusal {
-    var refusal = publishTooFast.saying("too many messages: the next one is accepted in \(seconds) s")
+    var refusal = publishTooFast.saying("too many messages: send them again in \(seconds) s")
     refusal.fields = retryAfter(seconds)
     return refusal
   }
@@ -390,9 +401,8 @@ extension Refusal {
     notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge,
     noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
     publishMalformed, publishNeedsToken, publishTokenNotValid, publishNotAllowed, publishNothingThere,
-    publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishTooFast,
-    publishBusy,
-    publishIdentityUnavailable,
+    publishMethod, publishBodyLate, publishTooLarge, publishTooManyAtOnce, publishMediaType,
+    publishKeyTaken, publishTooFast, publishBusy, publishIdentityUnavailable,
   ]
 
   /// Every refusal, in the order of the manual within each status.

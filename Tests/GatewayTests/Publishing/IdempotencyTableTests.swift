@@ -33,6 +33,24 @@ struct IdempotencyTableTests {
     #expect(register(key("k", user: "e\u{301}"), [7]) == .new)
   }
 
+  @Test func `only what is done counts, and what is too much leaves its key new`() {
+    var asked = 0
+    func register(_ digest: [UInt8], retryAfter seconds: Int?) -> IdempotencyTable.KeyState {
+      table.register(
+        key("k"), digest,
+        retryAfter: {
+          asked += 1
+          return seconds
+        }, waiting: noReply())
+    }
+    #expect(register([7], retryAfter: 3) == .tooFast(retryAfter: 3))
+    #expect(register([8], retryAfter: nil) == .new)
+    table.complete(key("k"), answer, isFinal: true)
+    #expect(register([8], retryAfter: 3) == .answered(answer))
+    #expect(register([7], retryAfter: 3) == .taken)
+    #expect(asked == 2)
+  }
+
   @Test(arguments: [true, false])
   func
     `who comes while the first is under way waits for its answer; if that did nothing, the next one tries again`(

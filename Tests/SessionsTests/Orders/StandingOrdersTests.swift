@@ -130,6 +130,35 @@ struct StandingOrdersTests {
     #expect(orders.unforgotten == [])
   }
 
+  @Test func `a lift ends what was given before it, and nothing that another process has given since then`() {
+    let clock = Clock()
+    let orders = clock.orders
+    func given(_ user: String, at time: Double) -> StandingOrder {
+      var one = order(user: user, reason: "at \(time)")
+      one.given = time
+      return one
+    }
+    // One of which this process has not heard, and one of which it knows an older order.
+    orders.remove(order(user: "5").subject)
+    orders.add(given("6", at: 990), isKept: true)
+    #expect(orders.all(.disconnect).map(\.given) == [990])
+    #expect(orders.remove(order(user: "6").subject))
+    // As each worker does.
+    orders.remove(order(user: "6").subject, isKnown: true)
+    for user in ["5", "6"] {
+      #expect(
+        [980, 990, 1000, 1001].map { orders.isLifted(given(user, at: $0)) } == [true, true, true, false])
+    }
+    clock.move(by: 100)
+    let newer = given("5", at: 1050)
+    #expect(orders.replace(by: [newer, given("6", at: 999)], asked: 1101) == [newer])
+    // A lift is later than what was given meanwhile.
+    orders.remove(newer.subject)
+    #expect(orders.isLifted(given("5", at: 1099)))
+    clock.move(by: 86_400)
+    #expect(orders.unforgotten == [])
+  }
+
   @Test func `while a layer does not answer, orders come and none is lifted`() {
     let clock = Clock()
     let orders = clock.orders
