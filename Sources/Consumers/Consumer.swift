@@ -82,7 +82,7 @@ extension Consumer: EventRenderer {
   }
 
   /// The member of an envelope that names the group.
-  private static let envelope = "group"
+  static let envelope = "group"
 
   private var hasEnvelope: Bool {
     switch self {

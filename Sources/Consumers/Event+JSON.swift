@@ -1,14 +1,15 @@
 import Bytes
 import ChannelLayers
+import GatewayConfig
 import JSON
 import WebSocketCore
 
 extension Event {
-  /// The whole event as a JSON object, `type` first.
+  /// The whole event as a JSON object, `type` first, without what only the gateway reads of it.
   func appendJSON(to bytes: inout [UInt8]) {
     bytes.append(contentsOf: #"{"type":"#.utf8)
     JSONText.append(string: type, to: &bytes)
-    for field in fields where field.name != Self.ephemeralMark {
+    for field in fields where field.name != Self.ephemeralMark && field.name != EventTemplate.groupPlace {
       bytes.append(UInt8(ascii: ","))
       JSONText.append(string: field.name, to: &bytes)
       bytes.append(UInt8(ascii: ":"))

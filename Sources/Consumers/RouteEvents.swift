@@ -28,10 +28,12 @@ struct RouteEvents: Sendable {
   func marking(of event: Event, with mark: String) -> FrameMark.Form {
     let handler = event.handler
     if let (template, _) = templates[handler] {
-      guard case .object(let members) = template, !members.contains(where: { $0.key == mark }) else {
-        return .wrapped
+      switch template {
+      case .object(let members): return members.contains { $0.key == mark } ? .wrapped : .member
+      // A position is never mixed with the fields of an event.
+      case .wholeEvent: return mark == Consumer.envelope && event[mark] == nil ? .member : .wrapped
+      case .field, .text, .constant, .array: return .wrapped
       }
-      return .member
     }
     switch handler {
     case "websocket.send", Broadcast.eventType: return .message

@@ -72,8 +72,12 @@ package final class UnfitEvents: Sendable {
   }
 
   /// Reports an event of a known type with a missing field, or one of the wrong type.
-  package func dropped(_ event: Event, _ reason: @autoclosure () -> String, hint: String? = nil) {
-    guard isNew(event.type, "\0dropped") else { return }
+  ///
+  /// - Parameter kind: of the mistake; each kind is reported once.
+  package func dropped(
+    _ event: Event, _ reason: @autoclosure () -> String, of kind: String? = nil, hint: String? = nil
+  ) {
+    guard isNew(event.type, kind.map { "\0dropped \($0)" } ?? "\0dropped") else { return }
     report(Report(fate: .dropped, type: event.type, reason: reason(), hint: hint))
   }
 

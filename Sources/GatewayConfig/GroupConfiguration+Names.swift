@@ -30,6 +30,9 @@ extension GroupConfiguration {
     return presence ? .hasPresence : nil
   }
 
+  /// Whether nothing belongs to the first group of a client, so that it can leave it for another one.
+  package var isFirstLikeOthers: Bool { singleGroupReason == nil }
+
   /// The groups of a client, each once.
   ///
   /// - Parameters:

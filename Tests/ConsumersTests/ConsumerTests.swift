@@ -362,12 +362,35 @@ struct EnvelopeTests {
     #expect(framed(broadcast, Event(type: "websocket.close")) == "")
   }
 
+  @Test func `an envelope names the group beside the fields of a whole event`() {
+    let chat = Consumer(.chat(group(["all": .wholeEvent])))
+    #expect(
+      framed(chat, Event(type: "all", fields: number)) == #"{"group": "room_7", "type":"all","n":1}"#)
+    #expect(
+      framed(chat, Event(type: "all", fields: number), offset: 9)
+        == #"{"id": "ab.9", "event": {"group": "room_7", "type":"all","n":1}}"#)
+    let own = [Event.Field("group", .json(.integer(1)))]
+    #expect(
+      framed(chat, Event(type: "all", fields: own))
+        == #"{"group": "room_7", "event": {"type":"all","group":1}}"#)
+  }
+
   @Test func `a template can name the group, whatever the event says`() {
     let template = EventTemplate.object([.init(key: "room", value: .field("sluice.group"))])
     let chat = Consumer(.chat(group(["a": template], hasEnvelope: false)))
     let forged = [Event.Field("sluice.group", .json(.string("other")))]
     #expect(framed(chat, Event(type: "a", fields: forged)) == #"{"room":"room_7"}"#)
     #expect(chat.namesGroup)
+    // The route renders each event with its group, which is no field of it.
+    let mixed = Consumer(.chat(group(["a": template, "all": .wholeEvent], hasEnvelope: false)))
+    #expect(framed(mixed, Event(type: "all", fields: number)) == #"{"type":"all","n":1}"#)
+    #expect(framed(mixed, Event(type: "all", fields: number), offset: 9).hasSuffix(#"{"type":"all","n":1}}"#))
+    let stream = EventStreamRenderer(
+      group(["a": template, "all": .wholeEvent], hasEnvelope: false), showsPosition: false)
+    let bytes = SharedBytes(capacity: 64)
+    _ = stream.render(Event(type: "all", fields: number).named("room_7", for: stream), for: nil, into: bytes)
+    let streamed = unsafe bytes.withBytes(from: 0) { unsafe String(decoding: $0, as: UTF8.self) }
+    #expect(streamed == "data: {\"type\":\"all\",\"n\":1}\n\n")
     let plain = Consumer(.chat(group(hasEnvelope: false)))
     #expect(!plain.namesGroup && Event(type: "a").named("g", for: plain).group == nil)
   }

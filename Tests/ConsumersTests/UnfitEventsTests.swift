@@ -48,6 +48,16 @@ struct UnfitEventsTests {
       ])
   }
 
+  @Test func `each kind of mistake in events of one type is told once`() {
+    let unfit = UnfitEvents(known: [], report: reports.add)
+    let event = Event(type: "sluice.join")
+    for kind in ["a", "b", "a"] { unfit.dropped(event, "reason \(kind)", of: kind) }
+    unfit.dropped(event, "other words", of: "b")
+    #expect(reports.lines == ["dropped sluice.join: reason a", "dropped sluice.join: reason b"])
+    for number in 0..<100 { unfit.dropped(event, "", of: "\(number)") }
+    #expect(reports.told.count == UnfitEvents.most)
+  }
+
   @Test(arguments: [
     (Event(type: "chat.message"), #"the event has no field "message""#),
     (

@@ -19,6 +19,7 @@ installed_apps: [broadcast, echo]
 channel_layers: {default: {backend: memory}}
 auth:
   site: {callback: {url: "VIEWS/me/", recheck: 1s}}
+  listed: {callback: {url: "VIEWS/listed/", recheck: 1s}}
   rarely: {callback: {url: "VIEWS/rarely/", recheck: 1h}}
   once: {callback: {url: "VIEWS/once/"}}
   slow: {callback: {url: "VIEWS/slow/", recheck: 1s, timeout: 20s}}
@@ -30,6 +31,8 @@ applications:
     websocket:
       - {path: ws/rooms/, consumer: broadcast, group: "own_{user}", publish: nobody, shared: true, auth: site, groups_from_view: ["room_<int:room>"]}
       - {path: ws/plain/, consumer: broadcast, group: "own_{user}", publish: nobody, shared: true, auth: site}
+      - {path: ws/listed/, consumer: broadcast, group: ["room_{claims.rooms}", "all_{user}"], publish: nobody, shared: true, auth: listed}
+      - {path: ws/only/, consumer: broadcast, group: "room_{claims.rooms}", publish: nobody, shared: true, auth: listed}
       - {path: ws/times/, consumer: echo, auth: rarely, permission: {url: "VIEWS/may/", recheck: 1s}}
       - {path: ws/over/, consumer: echo, auth: once, permission: {url: "VIEWS/over/"}}
       - {path: ws/forbidden/, consumer: echo, auth: once, permission: {url: "VIEWS/forbidden/"}}
@@ -43,7 +46,7 @@ class Views:
 
     def __init__(self):
         self.answers = {"/me/": {"id": 5, "groups": ["room_1"]}, "/rarely/": {"id": 5}, "/once/": {"id": 5}, "/forbidden/": 403}
-        self.answers |= {"/may/": {}, "/over/": {}, "/slow/": {"id": 5}, "/busy/": {}}
+        self.answers |= {"/may/": {}, "/over/": {}, "/listed/": {"id": 5, "rooms": [7, 8]}, "/slow/": {"id": 5}, "/busy/": {}}
         # Cleared, it holds the answers of /slow/ back.
         self.goes_on = threading.Event()
         self.goes_on.set()
@@ -134,6 +137,27 @@ def test_an_answer_that_cannot_be_used_changes_nothing(gateway, views, groups):
         views.answers["/me/"] = {"id": 5, "groups": ["room_2"]}
         views.wait_for("/me/", 2)
         assert hears(gateway, session, "room_2")
+
+
+def test_a_session_leaves_the_first_of_a_list_and_stays_open(gateway, views):
+    with connect(gateway.ws("/ws/listed/")) as session:
+        assert hears(gateway, session, "room_7") and hears(gateway, session, "room_8")
+        for rooms in [[8], [9, 8], [9]]:
+            views.answers["/listed/"] = {"id": 5, "rooms": rooms}
+            views.wait_for("/listed/", 2)
+            heard = [room for room in [7, 8, 9] if hears(gateway, session, f"room_{room}")]
+            assert heard == sorted(rooms)
+        # It is still in the group behind the list.
+        views.answers["/listed/"] = {"id": 5, "rooms": []}
+        views.wait_for("/listed/", 2)
+        assert not hears(gateway, session, "room_9")
+
+
+def test_a_session_that_is_left_in_no_group_comes_again(gateway, views):
+    with connect(gateway.ws("/ws/only/")) as session:
+        assert hears(gateway, session, "room_7")
+        views.answers["/listed/"] = {"id": 5, "rooms": [9]}
+        assert close_of(session) == (1012, "the groups of this user have changed, please reconnect")
 
 
 def test_a_user_who_is_kept_out_of_a_group_does_not_get_in_by_a_view(gateway, views):

@@ -105,7 +105,7 @@ struct ControlRenderer: EventRenderer {
       frames.append(order.line.rawBytes)
       return .frames
     } catch {
-      unfit.dropped(event, error.text)
+      unfit.dropped(event, error.text, of: error.kind)
       return .ignored
     }
   }

@@ -12,6 +12,13 @@ struct OrderFields {
   /// Why they are no order; a sentence without a full stop.
   struct Fault: Error {
     var text: String
+    /// The same for all mistakes of which one line in the log is enough.
+    var kind: String
+
+    init(text: String, kind: String? = nil) {
+      self.text = text
+      self.kind = kind ?? text
+    }
   }
 
   var values: [String: JSON]
@@ -70,8 +77,8 @@ struct OrderFields {
     guard let name = value.string, GroupName.isOpen(name) else {
       throw Fault(
         text:
-          "\"\(RequestObject.shown(value.string ?? value.text))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
-      )
+          "\"\(RequestObject.shown(value.string ?? value.text))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\"",
+        kind: "group name")
     }
     return name
   }

@@ -212,7 +212,9 @@ extension RedisHostReader {
     guard var host = host(scheme, place, path, at: node.range) else { return nil }
     if let at { host.credentials = .init(userInfo: authority[..<at]) }
     readQuery(query, into: &host, at: node.range)
-    if host.credentials.password != nil, case .scalar(let scalar) = node.content, scalar.origin == nil {
+    if host.credentials.password != nil, case .scalar(let scalar) = node.content,
+      scalar.origin?.isDefault ?? true
+    {
       reading.findings.warning(
         .plainSecret, "a password is written into the configuration", at: node.range,
         hint: "take the address from the environment: ${REDIS_URL}")

@@ -11,7 +11,7 @@ extension Reading {
   }
 
   /// `{env: NAME}` or `{file: PATH}`, with `encoding:` if the bytes are encoded as text. A secret that is written into the
-  /// configuration is used, with a warning.
+  /// configuration, also as the default of a variable, is used, with a warning.
   ///
   /// - Returns: nil if there is none. Must never be printed.
   func secretBytes(_ node: Node, _ what: String) -> Secret? {
@@ -22,11 +22,7 @@ extension Reading {
         findings.hide(node.range)
         return nil
       }
-      if scalar.origin == nil {
-        findings.warning(
-          .plainSecret, "\(what) is written into the configuration", at: node.range,
-          hint: Self.literalHint(scalar) ?? Self.referenceHint)
-      }
+      warnOfPlain(scalar, what, at: node.range)
       return Secret(scalar.text)
     case .sequence:
       findings.hide(node.range)
@@ -41,6 +37,19 @@ extension Reading {
         .unknownKey, "the mapping for \(what) has a key that no secret has", at: stranger.key.range,
         hint: Self.referenceHint)
     }
+  }
+
+  /// A default is in the file as well. An empty one says that there is no secret.
+  private func warnOfPlain(_ scalar: Node.Scalar, _ what: String, at range: SourceRange) {
+    guard let origin = scalar.origin else {
+      return findings.warning(
+        .plainSecret, "\(what) is written into the configuration", at: range,
+        hint: Self.literalHint(scalar) ?? Self.referenceHint)
+    }
+    guard origin.isDefault, !scalar.text.isEmpty else { return }
+    findings.warning(
+      .plainSecret, "\(what) is written into the configuration, as a default", at: range,
+      hint: "write {env: NAME}, and set the variable")
   }
 
   private static let referenceHint = "write {env: NAME} or {file: PATH}"
@@ -111,7 +120,7 @@ extension Reading {
       }
       return refuse(
         .undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range,
-        hint: "set it, or give a default: \"${\(name):-value}\" in place of {env: \(name)}")
+        hint: "set it, or write {file: PATH}")
     }
     return secret(value, of: "the environment variable \"\(name)\"", at: node.range)
   }

@@ -16,6 +16,9 @@ enum DjangoPage: Equatable {
   case toLogin(String)
   /// The page for logging in itself.
   case login
+  /// The page of `DEBUG = True` for a view that raised an exception, with the first line of it: `ValueError at /api/may`. Empty where
+  /// that is not there.
+  case raised(String)
   /// No URL of the project is this one. A view that raises Http404 answers with the same page.
   case notFound
 
@@ -45,8 +48,14 @@ enum DjangoPage: Equatable {
       }
       self = .notFound
     case 500...599:
-      guard has("APPEND_SLASH") else { return nil }
-      self = .missingSlash
+      // The page lists all settings, so the name of one says nothing.
+      if has("You called this URL via "), has("APPEND_SLASH") {
+        self = .missingSlash
+      } else if has("Django Version:") {
+        self = .raised(Self.title(of: body))
+      } else {
+        return nil
+      }
     default: return nil
     }
   }
@@ -62,6 +71,19 @@ enum DjangoPage: Equatable {
     return parameters.contains { $0.isNamed("next") } ? .toLogin(printable(location)) : nil
   }
 
+  /// What stands first in a page: the title of HTML, or the first line of a text. Printable, and at most 200 characters.
+  private static func title(of page: [UInt8]) -> String {
+    let (start, end) = (Array("<title>".utf8), Array("</title>".utf8))
+    var title = page.prefix { $0 != UInt8(ascii: "\n") }
+    if let start = page.firstRange(of: start)?.upperBound,
+      let end = page[start...].firstRange(of: end)?.lowerBound
+    {
+      title = page[start..<end]
+    }
+    let words = String(decoding: title, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    return String(words.map { printable(String($0)) }.joined(separator: " ").prefix(200))
+  }
+
   private static func printable(_ text: String) -> String { RefusalLog.printable(Array(text.utf8)) }
 
   /// What it is, for the log.
@@ -74,6 +96,7 @@ enum DjangoPage: Equatable {
     case .toHTTPS: "Django redirects this URL to https (SECURE_SSL_REDIRECT)"
     case .toLogin(let page): "the server answered with a redirect to the page for logging in, \(page)"
     case .login: "the server answered with the page for logging in"
+    case .raised(let title): "the view raised an exception" + (title.isEmpty ? "" : ": \(title)")
     case .notFound:
       "Django answered with its own page for 404: no URL of the project is this one, or the view raised Http404"
     }
@@ -87,6 +110,7 @@ enum DjangoPage: Equatable {
     case .missingSlash: "write the \"/\" at the end of the URL"
     case .toHTTPS:
       "set SECURE_PROXY_SSL_HEADER for X-Forwarded-Proto, add the path to SECURE_REDIRECT_EXEMPT, or write an https URL"
+    case .raised: "the log of Django has the whole of it"
     case .notFound: "compare the URL with urls.py"
     case .toLogin, .login: "answer 401 where nobody is logged in, as DRF's IsAuthenticated does"
     }

@@ -14,9 +14,11 @@ enum GroupChange {
 /// Groups of the route that change while a session is open, because what is known of its client has changed.
 extension GroupClient {
   /// Leaves the groups that the route does not name for the client any more, and joins those that it names now. The first group stays
-  /// what it is: the client's messages, a history and presence belong to it.
+  /// what it is where the client's messages, a history or presence belong to it. Otherwise one of a list may go, and the next group takes its
+  /// place.
   ///
-  /// The session ends if the first group would be another one, a name is not valid, or an order keeps the client out of a group.
+  /// The session ends if the first group would be another one or none that it is in would stay, a name is not valid, or an order keeps the
+  /// client out of a group.
   func changeGroups(to identity: Identity) -> GroupChange {
     guard let groups = route.groups, let membership = feed.membership,
       let captures = feed.extras?.standing?.credentials.request.captures
@@ -30,16 +32,27 @@ extension GroupClient {
     }
     // Of several that are alike, any can be the first one.
     let isOneOfMany = groups.templates.isEmpty || groups.beginsWithList(identity.values(of:))
-    guard names.first == membership.group || isOneOfMany && names.contains(membership.group) else {
+    let wanted = Set(names)
+    let keepsFirst = names.first == membership.group || isOneOfMany && wanted.contains(membership.group)
+    guard keepsFirst || isOneOfMany && groups.isFirstLikeOthers && feed.hasOtherOfRoute(in: wanted) else {
       return .ended(.groupsChanged)
     }
     if let order = orders.order(.disconnect, for: identity.user, in: names) {
       return .ended(.disconnected.saying(order.reason))
     }
-    let wanted = Set(names)
     leaveGroups(except: wanted)
-    for name in names where feed.extras?.isOfRoute(name) == false && name != membership.group { enter(name) }
+    if !keepsFirst { leaveFirst() }
+    let first = feed.membership?.group
+    for name in names where feed.extras?.isOfRoute(name) == false && name != first { enter(name) }
     return .changed
+  }
+
+  /// Leaves the first group; the next one of the route takes its place.
+  private func leaveFirst() {
+    guard let layer, let (old, new) = feed.replaceFirst() else { return }
+    let (key, renderer) = audience(isFirst: true, isNumbered: false)
+    layer.groups.move(new, route: key, renderer: renderer)
+    leave(old, of: layer)
   }
 
   private func leaveGroups(except wanted: Set<String>) {

@@ -103,6 +103,23 @@ struct GroupFeed {
     }
   }
 
+  /// Whether one of these groups is of the route and not its first one.
+  func hasOtherOfRoute(in groups: Set<String>) -> Bool {
+    guard let extras else { return false }
+    return extras.others.prefix(extras.ofRoute).contains { groups.contains($0.group) }
+  }
+
+  /// Lets the next group of the route take the place of the first one; the caller leaves the old one.
+  ///
+  /// - Returns: nil, and nothing is changed, where there is no other one.
+  mutating func replaceFirst() -> (old: Membership, new: Membership)? {
+    guard let old = membership, let extras, extras.ofRoute > 0, !extras.others.isEmpty else { return nil }
+    let new = extras.others.removeFirst()
+    extras.ofRoute -= 1
+    membership = new
+    return (old, new)
+  }
+
   /// All memberships, in the order in which the groups were joined.
   var memberships: [Membership] {
     guard let membership else { return [] }

@@ -1,7 +1,10 @@
 import ChannelLayers
+import Consumers
 import JSON
 import Sessions
+import Synchronization
 import Testing
+import Transport
 
 @testable import Gateway
 
@@ -74,6 +77,27 @@ struct ControlOrderTests {
       fault(
         read(("user", .json(.integer(5))), ("group", .json(.string("sluice.control"))), type: "sluice.join"))?
         .contains("is not a valid group name") == true)
+  }
+
+  @Test func `each kind of mistake in an order is logged once, whatever name it has`() {
+    let lines = Mutex<[String]>([])
+    let renderer = ControlRenderer(
+      unfit: UnfitEvents(known: []) { report in lines.withLock { $0.append(report.reason) } })
+    func send(_ fields: (String, EventValue)...) {
+      let event = Event(type: "sluice.join", fields: fields.map { Event.Field($0.0, $0.1) })
+      _ = renderer.render(event, for: nil, into: SharedBytes(capacity: 64))
+    }
+    for _ in 0..<2 {
+      send(("user", .json(.integer(5))), ("grup", .json(.string("a"))))
+      send(("user", .json(.null)), ("group", .json(.string("a"))))
+      send(("user", .json(.integer(5))), ("group", .json(.string("a b"))))
+      send(("user", .json(.integer(5))), ("group", .json(.string("c d"))))
+    }
+    let told = lines.withLock { $0 }
+    #expect(told.count == 3)
+    for (line, part) in zip(told, ["\"grup\"", "\"user\" is None", "\"a b\""]) {
+      #expect(line.contains(part))
+    }
   }
 
   @Test func `what is no order is none`() {

@@ -27,6 +27,38 @@ struct DjangoPageTests {
     #expect(page(200, form) == .login)
   }
 
+  // The page of DEBUG=True lists all settings, APPEND_SLASH among them.
+  @Test func `a view that raised is no URL without its last slash`() {
+    let text = """
+      ValueError at /api/may
+      no such room
+
+      Request Method: GET
+      Django Version: 5.2
+      Settings:
+      APPEND_SLASH = True
+      """
+    #expect(page(500, text) == .raised("ValueError at /api/may"))
+    let html = """
+      <html><head><title>
+          KeyError
+          at /api/&lt;may&gt;
+      </title></head><th>Django Version:</th><td>APPEND_SLASH</td>
+      """
+    #expect(page(500, html) == .raised("KeyError at /api/&lt;may&gt;"))
+    #expect(page(500, "\n\nDjango Version: 5.2") == .raised(""))
+    #expect(DjangoPage.raised("").found == "the view raised an exception")
+    #expect(DjangoPage.raised("A at /b").found == "the view raised an exception: A at /b")
+    let slash = """
+      RuntimeError at /api/may
+      You called this URL via POST, but the URL doesn't end in a slash and you have APPEND_SLASH set.
+
+      Django Version: 5.2
+      """
+    #expect(page(500, slash) == .missingSlash)
+    #expect(page(500, "APPEND_SLASH") == nil)
+  }
+
   @Test func `other answers are the view's`() {
     #expect(page(403, #"{"detail":"You are no member."}"#) == nil)
     #expect(page(400, "{}") == nil)
