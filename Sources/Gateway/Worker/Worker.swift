@@ -19,6 +19,8 @@ final class Worker {
   /// Memberships in the groups for control events.
   private var control: [ControlMember] = []
   private(set) var phase = Phase.serving
+  /// For connections that have come back once the end was reported: the HTTP service waits for them meanwhile.
+  private var stays: [HandedOverConnection.Stay] = []
   private var extras: ExtraConnections
   /// The mailbox for other threads; set before the first connection.
   var mailbox: Mailbox<WorkerMessage>? {
@@ -29,7 +31,7 @@ final class Worker {
     case serving
     /// The remaining work of a stop, and the callback for its end.
     case stopping(ClosePace, finished: @Sendable () -> Void)
-    /// No connection is left, which has been reported; no new one is accepted.
+    /// No connection was left, which has been reported; no new one is accepted.
     case stopped
   }
 
@@ -158,7 +160,7 @@ extension Worker {
   /// A connection of the HTTP service has got a request that is not for it.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
-    if case .stopped = phase { return process.counters.connections.down() }
+    if case .stopped = phase, let stay = handedOver.stay { stays.append(stay) }
     let allowance = gateway.allowance(of: process.counters.connections.count)
     sessions.open(descriptor, allowance, of: handedOver.client).received(head: handedOver.bytes)
   }
@@ -246,9 +248,9 @@ extension Worker {
   }
 
   private func reportWhenFinished() {
-    guard case .stopping(let pace, let finished) = phase, sessions.live.isEmpty, sessions.pending.isEmpty,
-      plain?.isEmpty != false
-    else { return }
+    guard !isServing, sessions.live.isEmpty, sessions.pending.isEmpty, plain?.isEmpty != false else { return }
+    stays = []
+    guard case .stopping(let pace, let finished) = phase else { return }
     pace.end()
     phase = .stopped
     finished()
