@@ -810,6 +810,24 @@ def test_a_client_that_has_said_farewell_still_gets_its_answer(secure, authority
         assert answer.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("has_session", [True, False])
+@pytest.mark.parametrize("says_farewell", [True, False])
+def test_a_client_that_ends_its_half_is_told_farewell(secure, authority, has_session, says_farewell):
+    """RFC 8446 section 6.1: whoever closes its side says so first, also to a client that has not."""
+    gateway = secure()
+    with (session if has_session else dial)(gateway, authority) as sock:
+        if has_session:
+            sock.sendall(frame(1, b"hello"))
+            assert read_frame(sock) == (1, b"hello")
+        sock.suppress_ragged_eofs = False
+        if says_farewell:
+            sock.unwrap().close()
+        else:
+            # That of an SSLSocket would forget TLS, too.
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            assert sock.recv(1) == b""
+
+
 # Upstreams with TLS.
 
 
