@@ -186,16 +186,19 @@ extension Worker: SessionOwner {
   /// Has the HTTP service serve a client with TLS.
   ///
   /// - Parameter bytes: what was read and decrypted.
-  /// - Returns: false where there are no descriptors for it; the connection is closed then.
+  /// - Returns: false where there are no descriptors for it, or it is closed.
   func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) -> Bool {
-    guard let tls, !connection.isClosed, let pair = try? Descriptor.socketPair() else {
-      if !connection.isClosed { gateway.acceptFailures.record(EMFILE) }
-      connection.abort()
+    guard let tls, !connection.isClosed, gateway.room.beginPair(beside: process.counters.connections.count)
+    else { return false }
+    guard let pair = try? Descriptor.socketPair() else {
+      gateway.room.pairEnded()
+      gateway.acceptFailures.record(EMFILE)
       return false
     }
     tls.relayBegan()
     let relay = HTTPRelay(from: connection, to: pair.0, on: reactor) { [unowned self] relay in
       relays.remove(relay)
+      gateway.room.pairEnded()
       tls.relayEnded()
     }
     relays.add(relay)
