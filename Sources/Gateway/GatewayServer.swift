@@ -81,8 +81,8 @@ package final class GatewayServer: Sendable {
     gateway = GatewayState(
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
-      extraConnections: shares.extras, clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops,
-      log: log)
+      extraConnections: shares.extras, room: DescriptorRoom(shares),
+      clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops, log: log)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
     deadline = StopDeadline(bound: stopBound) { [running] in

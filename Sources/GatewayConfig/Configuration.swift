@@ -70,16 +70,6 @@ extension ApplicationConfiguration {
       || webSocketRoutes.contains { $0.consumer.upstream != nil }
   }
 
-  /// Whether requests are answered by the HTTP service, which a connection with TLS needs two more descriptors for.
-  package var hasHTTPService: Bool {
-    httpRoutes.contains {
-      switch $0.action {
-      case .staticFiles, .proxy: true
-      case .respond, .redirect, .publish, .health, .events: false
-      }
-    }
-  }
-
   /// Whether a session may need a connection with TLS to an upstream.
   package var hasSecureUpstreams: Bool { webSocketRoutes.contains { $0.consumer.upstream?.scheme == .wss } }
 }

@@ -676,6 +676,7 @@ extension Connection {
   func close(_ reason: ConnectionEnd) {
     if case .failed(let code) = reason, phase == .open, breakOff(code) { return }
     guard phase != .closed else { return }
+    if reason == .local, phase == .open { answerFarewell() }
     phase = .closed
     dropQueue()
     lingering?.cancel()
@@ -687,6 +688,13 @@ extension Connection {
     } else {
       _ = giveUpDescriptor()
     }
+  }
+
+  /// A peer with TLS that has ended its half is told that this one ends, too (RFC 8446 section 6.1). It is sent now or never, and not
+  /// behind what is cut off: the peer would take that for the whole.
+  private func answerFarewell() {
+    guard let tls, peerHasFinished, queue == nil, isEstablished else { return }
+    tls.finish()
   }
 
   /// Reads on to the end, although nothing can be sent any more: a client may send messages and leave at once, without reading.

@@ -10,13 +10,13 @@ import Transport
 @testable import Gateway
 
 struct DescriptorLimitTests {
-  @Test(arguments: [1024, 4096, 65536, 1 << 20], [1, 3])
-  func `every connection that is listened to has its descriptors`(_ descriptors: Int, _ own: Int) {
+  @Test(arguments: [1024, 4096, 65536, 1 << 20])
+  func `every connection that is listened to has its descriptors`(_ descriptors: Int) {
     var limit = DescriptorLimit.raise()
     limit.descriptors = descriptors
     for upstream in [0, 1, 3] {
-      let connections = limit.connections(own: own, upstream: upstream)
-      let used = connections * (own + upstream) + GatewayState.beyond(connections) * own
+      let connections = limit.connections(upstream: upstream)
+      let used = connections * (1 + upstream) + GatewayState.beyond(connections)
       #expect(used + DescriptorLimit.reserve <= descriptors)
       #expect(used > descriptors * 3 / 4)
     }
@@ -36,6 +36,30 @@ struct DescriptorLimitTests {
     limit.descriptors = needed
     #expect(limit.shares(for: configuration, threads: 2).connections >= 10_000)
     #expect(needed < 12_000)
+  }
+
+  @Test(arguments: [1, 2, 4])
+  func `connections and pairs of sockets never need more descriptors than there are`(_ each: Int) {
+    let kept = 3
+    let room = DescriptorRoom(connections: 100, each: each, keptPairs: kept)
+    let most = 100 * each + kept * DescriptorRoom.pair
+    #expect(room.forConnections == 100)
+    for open in [100, 101] {
+      // The pairs that are kept are there however many connections are open.
+      for _ in 0..<kept { #expect(room.beginPair(beside: open)) }
+      #expect(!room.beginPair(beside: open))
+      for _ in 0..<kept { room.pairEnded() }
+    }
+    for open in stride(from: 100, through: 0, by: -10) {
+      var pairs = 0
+      while room.beginPair(beside: open) { pairs += 1 }
+      #expect(open * each + pairs * DescriptorRoom.pair <= most)
+      #expect((open + 1) * each + (pairs + 1) * DescriptorRoom.pair > most)
+      #expect(room.forConnections * each + pairs * DescriptorRoom.pair <= most)
+      #expect(room.forConnections >= open)
+      for _ in 0..<pairs { room.pairEnded() }
+    }
+    #expect(room.forConnections == 100)
   }
 
   @Test func `a limit that has no room for what is needed says which one has`() {

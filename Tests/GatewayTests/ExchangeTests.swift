@@ -265,24 +265,4 @@ struct ExchangeTests {
     #expect(other.missing(for: plain) == nil)
     #expect(other.missing(for: other) == nil)
   }
-
-  @Test func `with TLS, the HTTP service needs descriptors that were not planned`() throws {
-    func configuration(_ http: String) throws -> Configuration {
-      try ConfigurationLoader.configuration(
-        of: "{installed_apps: [proxy], applications: {main: {http: [{path: a/, respond: a}, \(http)]}}}")
-    }
-    var (plain, other) = (
-      try configuration("{path: b/, respond: b}"),
-      try configuration("{path: b/, proxy: \"http://127.0.0.1:9/\"}")
-    )
-    #expect(plain.missing(for: other) == nil)
-    let nowhere = SourceRange(
-      file: SourceFile(path: "routes.yaml", text: []), start: .init(line: 1, column: 1),
-      end: .init(line: 1, column: 1))
-    plain.server.tls = ServerTLS(
-      bind: nil, minimumVersion: .tls12, certificates: [], source: Node(.sequence([]), at: nowhere))
-    other.server.tls = plain.server.tls
-    #expect(plain.missing(for: other) == "no route has served files or passed requests on so far")
-    #expect(other.missing(for: plain) == nil)
-  }
 }

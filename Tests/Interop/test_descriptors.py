@@ -161,6 +161,62 @@ def test_refused_clients_that_stay_hold_no_descriptors(few):
     assert "accept-failures=0" in gateway.log[-1]
 
 
+WITH_FILES = """
+installed_apps: [echo]
+server: {threads: 1, tls: {certificate: site.pem, key: site.key}}
+applications:
+  main:
+    http: [{path: hello/, respond: hello}, {path: files/, static: files}]
+    websocket: [{path: ws/echo/, consumer: echo}]
+"""
+
+
+def test_a_file_over_tls_takes_descriptors_while_it_may_be_followed_by_another(few, tmp_path):
+    """Sessions have all of them where nobody asks for files, and some files are served where sessions have them all."""
+    authority = Authority(tmp_path)
+    authority.issue("site", "localhost")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.txt").write_text("hello")
+    gateway = few(text=WITH_FILES)
+    served = places(gateway)
+    assert 100 <= served < 200
+
+    def ask(request: bytes) -> tuple[socket.socket, str]:
+        sock = authority.client().wrap_socket(connect(gateway.secure_port), server_hostname="localhost")
+        sock.sendall(request)
+        return sock, read_head(sock)
+
+    def get(path: str) -> tuple[socket.socket, str]:
+        return ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    files = [get("/files/a.txt") for _ in range(served // 3)]
+    assert all(head.startswith("HTTP/1.1 200") for _, head in files)
+    while files[-1][1].startswith("HTTP/1.1 200"):
+        files.append(get("/files/a.txt"))
+    full, (sock, head) = len(files) - 1, files.pop()
+    assert full < served / 2
+    assert head.startswith("HTTP/1.1 503") and "retry-after: 5\r\n" in head.lower() and "connection: close\r\n" in head.lower()
+    sock.close()
+    for path in ("/hello/", "/hello/"):
+        assert get(path)[1].startswith("HTTP/1.1 200")
+    for sock, _ in files:
+        sock.close()
+    sessions = []
+    deadline = time.monotonic() + 20
+    while len(sessions) < served:
+        assert time.monotonic() < deadline
+        sock, head = ask(handshake("/ws/echo/"))
+        # The ends of the earlier ones are on their way.
+        if head.startswith("HTTP/1.1 101"):
+            sessions.append(sock)
+    assert ask(handshake("/ws/echo/"))[1].startswith("HTTP/1.1 503")
+    sock, head = get("/files/a.txt")
+    assert head.startswith("HTTP/1.1 200")
+    assert len(os.listdir(f"/proc/{gateway.process.pid}/fd")) <= 256
+    assert gateway.stop() == 0
+    assert "accept-failures=0" in gateway.log[-1]
+
+
 # MARK: Too few to start
 
 

@@ -97,7 +97,7 @@ applications:
 
 
 @pytest.mark.parametrize("is_secure", [False, True])
-@pytest.mark.parametrize("first, second", [("/hello/", "/hello/"), ("/files/a.txt", "/files/a.txt"), ("/hello/", "/files/a.txt")])
+@pytest.mark.parametrize("first, second", [("/hello/", "/hello/"), ("/files/a.txt", "/files/a.txt"), ("/hello/", "/files/a.txt"), ("/files/a.txt", "/hello/")])
 def test_a_client_that_does_not_know_of_the_stop_is_answered(http, first, second, is_secure):
     gateway, authority = http
     wait_until(lambda: gateway.secure_port, what="both addresses are known")

@@ -1,6 +1,5 @@
 """TLS: the gateway with TLS, its certificates, and misbehaving clients."""
 
-import contextlib
 import datetime
 import fcntl
 import hashlib
@@ -577,7 +576,7 @@ def test_messages_of_a_client_that_resets_at_once_are_published(secure, authorit
 
 
 @pytest.mark.alone
-def test_a_file_that_no_descriptors_are_left_for_ends_its_connection_only(secure, authority, tmp_path):
+def test_a_file_that_no_descriptors_are_left_for_is_refused(secure, authority, tmp_path):
     """The service of files is behind a pair of sockets."""
     (tmp_path / "files" / "a.txt").write_text("a file")
     gateway = secure()
@@ -594,8 +593,8 @@ def test_a_file_that_no_descriptors_are_left_for_ends_its_connection_only(secure
     holes = [connect(gateway.secure_port) for _ in range(100)]
     wait_until(lambda: logged(gateway, "could not be accepted"))
     one.sendall(file)
-    with contextlib.suppress(ConnectionError):
-        assert one.recv(1000) == b""
+    head = read_head(one)
+    assert head.startswith("HTTP/1.1 503") and "Connection: close\r\n" in head
     other.sendall(hello)
     assert read_head(other).startswith("HTTP/1.1 200") and read_exactly(other, 5) == b"hello"
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
@@ -808,6 +807,24 @@ def test_a_client_that_has_said_farewell_still_gets_its_answer(secure, authority
             assert part, len(answer)
             answer += part
         assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("has_session", [True, False])
+@pytest.mark.parametrize("says_farewell", [True, False])
+def test_a_client_that_ends_its_half_is_told_farewell(secure, authority, has_session, says_farewell):
+    """RFC 8446 section 6.1: whoever closes its side says so first, also to a client that has not."""
+    gateway = secure()
+    with (session if has_session else dial)(gateway, authority) as sock:
+        if has_session:
+            sock.sendall(frame(1, b"hello"))
+            assert read_frame(sock) == (1, b"hello")
+        sock.suppress_ragged_eofs = False
+        if says_farewell:
+            sock.unwrap().close()
+        else:
+            # That of an SSLSocket would forget TLS, too.
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            assert sock.recv(1) == b""
 
 
 # Upstreams with TLS.

@@ -387,8 +387,12 @@ extension HTTPConnection {
     // With TLS the service answers through this connection, behind what was written before.
     if !connection.isSecure, connection.hasUnsent { return .later }
     guard owner.handOver(connection, bytes, of: client) else {
-      // The client is gone, or the system has nothing left to serve it with. Waiting would not help.
-      connection.abort()
+      if connection.isSecure, !connection.isClosed {
+        refuse(.tooManyConnections, isToHEAD: bytes.begins(with: "HEAD "))
+      } else {
+        // The client is gone. Waiting would not help.
+        connection.abort()
+      }
       return .over
     }
     leave()

@@ -93,7 +93,7 @@ final class HTTPService: Sendable {
     if case .terminated = arrive.yield(connection) { discard(connection) }
   }
 
-  /// Serves until `endArrivals` was called and the last connection is closed.
+  /// Serves until `endArrivals` was called, and the last connection is closed or has gone back to a worker that waits for it.
   func run() async {
     await withDiscardingTaskGroup { tasks in
       for await connection in arrivals {
@@ -163,8 +163,8 @@ extension HTTPService {
   /// A connection while it is served here.
   private final class ServedConnection: Sendable {
     let client: Client
-    /// Whether a worker has the connection now, and counts it.
-    let hasLeft = Atomic(false)
+    /// Once a worker has the connection, and counts it: completed when the worker waits for its end by itself, or it has ended.
+    let left = Mutex<EventLoopFuture<Void>?>(nil)
 
     init(of client: Client) {
       self.client = client
@@ -199,7 +199,9 @@ extension HTTPService {
     } catch {
       gateway.process.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
+    guard let left = served.left.withLock(\.self) else { return gateway.process.counters.connections.down() }
+    // The future never fails.
+    try? await left.get()
   }
 
   private func takeOver(
@@ -315,12 +317,14 @@ extension HTTPService {
     // descriptor. Earlier answers have been sent by then; if that fails, the connection ends here.
     channel.close().whenComplete { [self] outcome in
       guard case .success = outcome else { return _ = Descriptor(adopting: descriptor) }
-      served.hasLeft.store(true, ordering: .releasing)
+      let stay = HandedOverConnection.Stay(on: channel.eventLoop)
+      served.left.withLock { $0 = stay.isOver }
       let worker = returns.withLock { returns in
         defer { returns.next = (returns.next + 1) % returns.workers.count }
         return returns.workers[returns.next]
       }
-      let handedOver = HandedOverConnection(descriptor: descriptor, bytes: bytes, client: served.client)
+      let handedOver = HandedOverConnection(
+        descriptor: descriptor, bytes: bytes, client: served.client, stay: stay)
       if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
     }
   }

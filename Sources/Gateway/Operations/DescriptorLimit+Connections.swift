@@ -4,8 +4,12 @@ package import Transport
 
 /// How the descriptors of the process are divided.
 struct DescriptorShares: Sendable, Equatable {
-  /// Served connections of clients, each with the descriptors that it may need.
+  /// Served connections of clients, while none of them needs a pair of sockets: see `DescriptorRoom`.
   var connections: Int
+  /// Descriptors of each, with that to its upstream.
+  var each: Int
+  /// Pairs of sockets that there is room for beside all connections.
+  var pairs: Int
   /// Connections of each worker beyond all limits: see `ExtraConnections`.
   var extras: Int
 }
@@ -45,7 +49,7 @@ enum DescriptorNeeds {
     // Those of the memory and of the stop are no workers.
     let hasTLS = configuration.server.tls != nil
     let reactors = (threads + 2) * reactor + (hasTLS ? threads * handshakes : 0)
-    let client = DescriptorLimit.own(configuration) + DescriptorLimit.upstream(configuration)
+    let client = 1 + DescriptorLimit.upstream(configuration) + (hasTLS ? DescriptorRoom.pair : 0)
     return log + dispatch + moments + loops * eventLoop + reactors
       + threads * listeners(of: configuration) + hosts * redisHost + client
   }
@@ -87,21 +91,16 @@ extension DescriptorLimit {
   /// What a limit is proposed for where nobody has said how many there may be.
   static let usualConnections = 1000
 
-  fileprivate static func own(_ configuration: Configuration) -> Int {
-    configuration.server.tls != nil && configuration.served.hasHTTPService ? forTLS : 1
-  }
-
   fileprivate static func upstream(_ configuration: Configuration) -> Int {
-    configuration.served.hasSecureUpstreams ? forTLS : configuration.served.hasUpstreams ? 1 : 0
+    configuration.served.hasSecureUpstreams
+      ? 1 + DescriptorRoom.pair : configuration.served.hasUpstreams ? 1 : 0
   }
 
   /// Left for files, the log, and what the runtime opens.
   static let reserve = 64
 
-  /// Of a connection with TLS: its own, and those of the pair of sockets behind it: with an upstream, or with the HTTP service.
-  private static let forTLS = 3
-
   private static let extraRange = 8...256
+  private static let pairRange = 1...16
 
   /// - Parameters:
   ///   - configuration: says what a connection may need.
@@ -113,20 +112,22 @@ extension DescriptorLimit {
       DescriptorNeeds.reactor + DescriptorNeeds.listeners(of: configuration)
       + (configuration.served.hasSecureUpstreams ? DescriptorNeeds.eventLoop : 0) + extras
     let hosts = DescriptorNeeds.redisHosts(of: configuration)
-    let connections = connections(
-      own: Self.own(configuration), upstream: Self.upstream(configuration),
-      others: Self.reserve + threads * perThread + DescriptorNeeds.redisHost * hosts)
-    return DescriptorShares(connections: connections, extras: extras)
+    let pairs =
+      configuration.server.tls == nil
+      ? 0 : min(max(descriptors / 64, Self.pairRange.lowerBound), Self.pairRange.upperBound)
+    let upstream = Self.upstream(configuration)
+    let others = threads * perThread + DescriptorNeeds.redisHost * hosts + pairs * DescriptorRoom.pair
+    let connections = connections(upstream: upstream, others: Self.reserve + others)
+    return DescriptorShares(connections: connections, each: 1 + upstream, pairs: pairs, extras: extras)
   }
 
   /// - Parameters:
-  ///   - own: descriptors of a connection of a client.
-  ///   - upstream: of the one behind it. Those that are beyond the limit, and refused in words, have none.
+  ///   - upstream: descriptors of the connection behind one of a client. Those that are beyond the limit, and refused in words, have none.
   ///   - others: what is not a connection.
-  func connections(own: Int, upstream: Int, others: Int = reserve) -> Int {
+  func connections(upstream: Int, others: Int = reserve) -> Int {
     let left = descriptors - others
-    let beyond = GatewayState.beyond(left / (own + upstream))
-    return max(1, (left - beyond * own) / (own + upstream))
+    let beyond = GatewayState.beyond(left / (1 + upstream))
+    return max(1, (left - beyond) / (1 + upstream))
   }
 
   /// How many descriptors so many connections need.

@@ -27,10 +27,6 @@ extension Configuration {
     if other.served.hasSecureUpstreams, !served.hasSecureUpstreams {
       return "no route has had an upstream over TLS so far"
     }
-    // Each of its clients with TLS would need more descriptors than there are places for.
-    if server.tls != nil, new.hasHTTPService, !old.hasHTTPService {
-      return "no route has served files or passed requests on so far"
-    }
     if new.knowsUsers, !old.knowsUsers { return "no route has authenticated its clients so far" }
     return nil
   }

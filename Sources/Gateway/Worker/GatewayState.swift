@@ -25,9 +25,7 @@ final class GatewayState: Sendable {
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
-  /// Between the two limits only HTTP requests are served. Beyond this, a connection is one of the worker's extra ones, of
-  /// which only health checks are answered.
-  let acceptLimit: Int
+  let room: DescriptorRoom
   /// The most extra connections of a worker, of each kind.
   let extraConnections: Int
   let acceptFailures: AcceptFailures
@@ -43,7 +41,8 @@ final class GatewayState: Sendable {
 
   init(
     _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int,
-    clientSilence: Duration = KeepAliveProbes.bound, loops: any EventLoopGroup, log: Logger
+    room: DescriptorRoom = .unbounded, clientSilence: Duration = KeepAliveProbes.bound,
+    loops: any EventLoopGroup, log: Logger
   ) {
     self.clientSilence = clientSilence
     let memory = MemoryLimit.ofProcess()
@@ -64,7 +63,7 @@ final class GatewayState: Sendable {
     self.surroundings = surroundings
     current = Mutex(ServedApplication(process.served, in: surroundings))
     self.connectionLimit = connectionLimit
-    acceptLimit = connectionLimit + Self.beyond(connectionLimit)
+    self.room = room
     self.extraConnections = extraConnections
     acceptFailures = AcceptFailures(log: log)
     unfitOrders = UnfitEvents(
@@ -84,8 +83,14 @@ final class GatewayState: Sendable {
 
   /// What the connection with this number may become.
   func allowance(of count: Int) -> Allowance {
-    count <= connectionLimit ? .session : .onlyHTTP
+    count <= limit ? .session : .onlyHTTP
   }
+
+  /// Beyond `limits.connections` only HTTP requests are served. Beyond this, a connection is one of the worker's extra ones, of which
+  /// only health checks are answered.
+  var acceptLimit: Int { limit + Self.beyond(connectionLimit) }
+
+  private var limit: Int { min(connectionLimit, room.forConnections) }
 
   /// For the last line of the log.
   var summary: Logger.Metadata {

@@ -19,6 +19,8 @@ final class Worker {
   /// Memberships in the groups for control events.
   private var control: [ControlMember] = []
   private(set) var phase = Phase.serving
+  /// For connections that have come back once the end was reported: the HTTP service waits for them meanwhile.
+  private var stays: [HandedOverConnection.Stay] = []
   private var extras: ExtraConnections
   /// The mailbox for other threads; set before the first connection.
   var mailbox: Mailbox<WorkerMessage>? {
@@ -29,7 +31,7 @@ final class Worker {
     case serving
     /// The remaining work of a stop, and the callback for its end.
     case stopping(ClosePace, finished: @Sendable () -> Void)
-    /// No connection is left, which has been reported; no new one is accepted.
+    /// No connection was left, which has been reported; no new one is accepted.
     case stopped
   }
 
@@ -158,7 +160,7 @@ extension Worker {
   /// A connection of the HTTP service has got a request that is not for it.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
-    if case .stopped = phase { return process.counters.connections.down() }
+    if case .stopped = phase, let stay = handedOver.stay { stays.append(stay) }
     let allowance = gateway.allowance(of: process.counters.connections.count)
     sessions.open(descriptor, allowance, of: handedOver.client).received(head: handedOver.bytes)
   }
@@ -184,16 +186,19 @@ extension Worker: SessionOwner {
   /// Has the HTTP service serve a client with TLS.
   ///
   /// - Parameter bytes: what was read and decrypted.
-  /// - Returns: false where there are no descriptors for it; the connection is closed then.
+  /// - Returns: false where there are no descriptors for it, or it is closed.
   func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) -> Bool {
-    guard let tls, !connection.isClosed, let pair = try? Descriptor.socketPair() else {
-      if !connection.isClosed { gateway.acceptFailures.record(EMFILE) }
-      connection.abort()
+    guard let tls, !connection.isClosed, gateway.room.beginPair(beside: process.counters.connections.count)
+    else { return false }
+    guard let pair = try? Descriptor.socketPair() else {
+      gateway.room.pairEnded()
+      gateway.acceptFailures.record(EMFILE)
       return false
     }
     tls.relayBegan()
     let relay = HTTPRelay(from: connection, to: pair.0, on: reactor) { [unowned self] relay in
       relays.remove(relay)
+      gateway.room.pairEnded()
       tls.relayEnded()
     }
     relays.add(relay)
@@ -246,9 +251,9 @@ extension Worker {
   }
 
   private func reportWhenFinished() {
-    guard case .stopping(let pace, let finished) = phase, sessions.live.isEmpty, sessions.pending.isEmpty,
-      plain?.isEmpty != false
-    else { return }
+    guard !isServing, sessions.live.isEmpty, sessions.pending.isEmpty, plain?.isEmpty != false else { return }
+    stays = []
+    guard case .stopping(let pace, let finished) = phase else { return }
     pace.end()
     phase = .stopped
     finished()

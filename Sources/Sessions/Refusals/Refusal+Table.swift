@@ -160,7 +160,7 @@ extension Refusal {
 
   package static let tooManyConnections = Refusal(
     503, "All connections are in use; try again later.", .later, fields: retryAfter(5),
-    when: "`limits.connections` is reached.")
+    when: "`limits.connections` is reached, or the limit on open files has no room for more.")
 
   package static let layerUnavailable = Refusal(
     503, "The channel layer is not available; try again later.", .later, fields: retryAfter(5),
