@@ -132,7 +132,10 @@ struct DisconnectCommand: AsyncParsableCommand {
       Output.print(
         "\(Self.words(for: json ?? .null)): \(lifted ? "may come in again" : "was not kept out")\n")
     } else if case .integer(let sessions)? = json?["sessions"] {
-      Output.print("\(Self.words(for: json ?? .null)): \(sessions) session\(sessions == 1 ? "" : "s")\n")
+      let isUnfinished = json?["unfinished"] == .bool(true)
+      Output.print(
+        "\(Self.words(for: json ?? .null)): \(sessions) session\(sessions == 1 ? "" : "s")\(isUnfinished ? " so far" : "")\n"
+      )
     } else {
       throw Self.failure(answer, json, url)
     }

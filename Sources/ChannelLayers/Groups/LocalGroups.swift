@@ -47,9 +47,9 @@ public final class LocalGroups {
     groups[group]?.reduce(0) { $0 + $1.members.count } ?? 0
   }
 
-  /// The members of a group here, in no order.
-  package func members(of group: String) -> [any GroupMember] {
-    groups[group]?.flatMap { $0.members.map(\.member) } ?? []
+  /// The members of a group here, by audience. It takes the same time for any number of them.
+  package func memberships(of group: String) -> [[Membership]] {
+    groups[group]?.map(\.members) ?? []
   }
 
   /// The member with this address; nil if it is not here.

@@ -70,7 +70,7 @@ extension ControlMember: GroupMember {
     frames.read { text = [UInt8](copying: $0.extracting(offset..<$0.byteCount)) }
     for line in text.split(separator: UInt8(ascii: "\n")) {
       guard let order = ControlOrder(line: Array(line)) else { continue }
-      _ = sessions.carryOut(order, of: backend)
+      sessions.carryOut(order, of: backend)
       if sessions.number == 0 { keep(order) }
     }
     return .delivered

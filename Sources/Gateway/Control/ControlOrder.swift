@@ -117,8 +117,13 @@ extension ControlOrder {
 extension WorkerSessions {
   /// Carries out an order in this process, on the sessions of this worker.
   ///
-  /// - Parameter layer: the channel layer of the groups.
-  func carryOut(_ order: ControlOrder, of layer: any LayerBackend) -> SessionsTold {
+  /// - Parameters:
+  ///   - layer: the channel layer of the groups.
+  ///   - completed: called once, on this reactor, at once or when all sessions have had their turn.
+  func carryOut(
+    _ order: ControlOrder, of layer: any LayerBackend,
+    _ completed: @escaping (SessionsTold) -> Void = { _ in }
+  ) {
     if let standing = order.standing, !process.orders.add(standing, isKept: order.isKept), number == 0 {
       process.log.error(
         "an order does not hold: there are too many that hold for a time",
@@ -127,7 +132,8 @@ extension WorkerSessions {
     if let lifted = order.lifted {
       process.orders.remove(lifted, isForgotten: order.isKept, isKnown: true)
     }
-    return order.action.map { carryOut($0, on: order.target, of: layer) } ?? SessionsTold()
+    guard let action = order.action else { return completed(SessionsTold()) }
+    carryOut(action, on: order.target, of: layer, completed)
   }
 }
 

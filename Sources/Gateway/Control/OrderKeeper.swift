@@ -77,7 +77,7 @@ final class OrderKeeper: Sendable {
     for order in orders.replace(by: kept, asked: asked, isWhole: isWhole) {
       let order = ControlOrder(order)
       publisher.tellWorkers { [layers] worker in
-        for layer in layers { _ = worker.carryOut(order, of: layer) }
+        for layer in layers { worker.carryOut(order, of: layer) }
       }
     }
   }

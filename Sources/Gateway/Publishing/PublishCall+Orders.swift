@@ -62,23 +62,39 @@ extension PublishCall {
   ///   - isKept: whether processes that start later will know the order.
   ///   - isLifted: whether it has lifted one; nil for an order that lifts nothing.
   private func tellAll(_ order: ControlOrder, isKept: Bool, _ isLifted: Bool?) {
-    publisher.carryOut(order, of: endpoint.layer, from: worker) { [self] told in
-      publisher.tell(order.event, on: endpoint.surroundings.layers.shared, from: worker) {
-        [self] undelivered in
-        let text = Self.answer(to: order, told, isLifted)
-        let fault =
-          undelivered.map { "other processes may not have been told: \($0.rawValue)" }
-          ?? (isKept
-            ? nil : "processes that start later may not know of it: the channel layer did not keep it")
-          ?? (told.isBusy ? "some sessions of this process were not told: too many orders wait" : nil)
-        guard let fault else { return answer(.json(200, text)) }
-        // Repeating the request does no harm, so the client may be asked to.
-        answer(
-          .json(
-            503, text.with(["error": .string(fault)]), fields: [HeaderField(name: "Retry-After", value: "1")])
-        )
-      }
+    var told: SessionsTold?
+    var undelivered: Undelivered??
+    let completed = { [self] in
+      guard let told, let undelivered else { return }
+      answer(order, told, isLifted, Self.fault(of: told, isKept, undelivered))
     }
+    publisher.carryOut(order, of: endpoint.layer, from: worker) {
+      told = $0
+      completed()
+    }
+    // They do not wait until the sessions of this one have had their turn.
+    publisher.tell(order.event, on: endpoint.surroundings.layers.shared, from: worker) {
+      undelivered = .some($0)
+      completed()
+    }
+  }
+
+  /// What somebody may not have been told; nil if everybody is.
+  private static func fault(
+    of told: SessionsTold, _ isKept: Bool, _ undelivered: Undelivered?
+  ) -> String? {
+    if let undelivered { return "other processes may not have been told: \(undelivered.rawValue)" }
+    if !isKept { return "processes that start later may not know of it: the channel layer did not keep it" }
+    return told.isBusy ? "some sessions of this process were not told: too many orders wait" : nil
+  }
+
+  private func answer(_ order: ControlOrder, _ told: SessionsTold, _ isLifted: Bool?, _ fault: String?) {
+    let text = Self.answer(to: order, told, isLifted)
+    guard let fault else { return answer(.json(200, text)) }
+    // Repeating the request does no harm, so the client may be asked to.
+    answer(
+      .json(503, text.with(["error": .string(fault)]), fields: [HeaderField(name: "Retry-After", value: "1")])
+    )
   }
 
   /// `{"user": "5", "sessions": 2}`: the target, and on how many sessions of this process the order was carried out.
@@ -96,6 +112,7 @@ extension PublishCall {
     case .mute, .unmute, .join, .leave: members.append(.init(key: "refused", value: .number(told.refused)))
     case .disconnect, .admit: break
     }
+    if told.isUnfinished { members.append(.init(key: "unfinished", value: .bool(true))) }
     return .object(members)
   }
 

@@ -81,13 +81,24 @@ final class Publisher: Sendable {
     from worker: WorkerSessions, _ question: @escaping @Sendable (WorkerSessions, Int) -> Answer,
     _ completed: @escaping ([Answer?]) -> Void
   ) {
+    ask(from: worker, answeredLater: { $2(question($0, $1)) }, completed)
+  }
+
+  /// The same for a question that a worker may need several turns for.
+  ///
+  /// - Parameter question: also called with what takes its answer, once, on the worker's reactor.
+  private func ask<Answer: Sendable>(
+    from worker: WorkerSessions,
+    answeredLater question: @escaping @Sendable (WorkerSessions, Int, @escaping (Answer) -> Void) -> Void,
+    _ completed: @escaping ([Answer?]) -> Void
+  ) {
     let workers = workers.withLock { $0 }
     let answers = AnswersByWorker(workers.count, completed)
     for (index, mailbox) in workers.enumerated() where index != worker.number {
       let reply = worker.reply { answers.take($0, from: index) }
-      mailbox.post(.perform { reply.give(question($0, index)) })
+      mailbox.post(.perform { question($0, index) { reply.give($0) } })
     }
-    answers.take(question(worker, worker.number), from: worker.number)
+    question(worker, worker.number) { answers.take($0, from: worker.number) }
     answers.wait(on: worker.reactor)
   }
 }
@@ -155,15 +166,15 @@ extension Publisher {
   ///
   /// - Parameters:
   ///   - layer: the channel layer of the groups.
-  ///   - completed: called with the sessions that it was for.
+  ///   - completed: called once, at once or later on this reactor, with the sessions that it was for.
   func carryOut(
     _ order: ControlOrder, of layer: any LayerBackend, from worker: WorkerSessions,
     _ completed: @escaping (SessionsTold) -> Void
   ) {
-    ask(from: worker) { worker, _ in
-      worker.carryOut(order, of: layer)
+    ask(from: worker) { worker, _, answer in
+      worker.carryOut(order, of: layer, answer)
     } _: { answers in
-      completed(answers.reduce(SessionsTold()) { $0 + ($1 ?? SessionsTold()) })
+      completed(answers.reduce(SessionsTold()) { $0 + ($1 ?? SessionsTold(isUnfinished: true)) })
     }
   }
 

@@ -12,6 +12,7 @@ protocol OrderedSession: GroupMember, UserSession {
   func allows(_ action: SessionAction, in groups: LocalGroups) -> Bool
   func carryOut(_ action: SessionAction, of layer: any ChannelLayer)
 
+  var isOpen: Bool { get }
   var routeName: String { get }
   /// Whether the client can be kept from sending.
   var takesMute: Bool { get }
@@ -38,7 +39,6 @@ extension OrderedSession where Self: GroupClient {
   }
 
   func carryOut(_ action: SessionAction, of layer: any ChannelLayer) {
-    guard isOpen else { return }
     switch action {
     case .disconnect(let reason): close(.disconnected.saying(reason))
     case .mute(let end, _): mute(until: end)

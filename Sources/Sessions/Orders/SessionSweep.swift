@@ -1,9 +1,7 @@
-import ChannelLayers
-import Logging
 import Transport
 
 /// Carries out orders on many sessions, a part of them at a time, so that a group of a hundred thousand does not hold up the others of
-/// its reactor. Orders are carried out one after the other. Confined to the reactor.
+/// its reactor: none of them is looked at before its turn. Orders are carried out one after the other. Confined to the reactor.
 final class SessionSweep {
   /// How long a part may take, and after how long the next one follows.
   private static let (turn, pause) = (Duration.milliseconds(2), Duration.milliseconds(8))
@@ -11,14 +9,13 @@ final class SessionSweep {
   private static let sessionsPerLook = 32
   /// The most orders that may wait. Further ones are carried out on nobody, which the log and the answer tell.
   static let mostWaiting = 1000
-  /// The most sessions that they may hold together: 16 bytes for each. A single order is taken however many it is about.
+  /// The most sessions that they may hold together: up to 16 bytes for each. A single order is taken however many it is about.
   static let mostMembers = 1_000_000
 
   private struct Work {
-    var members: ArraySlice<any GroupMember>
-    /// At its beginning: they are let go of together.
-    let size: Int
-    var action: (any OrderedSession) -> Void
+    var candidates: OrderCandidates
+    let action: (any OrderedSession) -> Void
+    let completed: () -> Void
   }
 
   // The worker owns it.
@@ -35,36 +32,45 @@ final class SessionSweep {
 
   /// Begins at once. What does not fit into a part of a turn follows later.
   ///
-  /// - Returns: false if too many orders wait.
-  func run(_ members: [any GroupMember], _ action: @escaping (any OrderedSession) -> Void) -> Bool {
-    guard !members.isEmpty else { return true }
+  /// - Parameter completed: called once, at once or later, when all of them have had their turn.
+  /// - Returns: false if too many orders wait, and nothing is called.
+  func run(
+    _ candidates: OrderCandidates, _ action: @escaping (any OrderedSession) -> Void,
+    _ completed: @escaping () -> Void
+  ) -> Bool {
+    guard !candidates.isEmpty else {
+      completed()
+      return true
+    }
     guard
       waiting.isEmpty
-        || waiting.count < Self.mostWaiting && waitingMembers + members.count <= Self.mostMembers
+        || waiting.count < Self.mostWaiting && waitingMembers + candidates.count <= Self.mostMembers
     else { return false }
-    waiting.append(Work(members: members[...], size: members.count, action: action))
-    waitingMembers += members.count
+    waiting.append(Work(candidates: candidates, action: action, completed: completed))
+    waitingMembers += candidates.count
     if waiting.count == 1 { goOn() }
     return true
   }
 
   private func goOn() {
     let end = endOfShare()
-    while let work = waiting.first, MonotonicTime.now < end {
-      let part = work.members.prefix(Self.sessionsPerLook)
-      waiting[0].members.removeFirst(part.count)
-      // What else is in a group is no client's.
-      for case let session as any OrderedSession in part { work.action(session) }
-      if part.count == work.members.count {
-        waitingMembers -= work.size
-        waiting.removeFirst()
-      }
-    }
+    while !waiting.isEmpty, MonotonicTime.now < end { lookAtSome() }
     guard !waiting.isEmpty else { return }
     // Unowned: the timer is this object's own.
     let timer = timer ?? worker.reactor.timer { [unowned self] in goOn() }
     self.timer = timer
     timer.schedule(after: Self.pause)
+  }
+
+  /// Some sessions of the first order have their turn.
+  private func lookAtSome() {
+    let action = waiting[0].action
+    for _ in 0..<Self.sessionsPerLook {
+      guard let candidate = waiting[0].candidates.next() else { break }
+      waitingMembers -= 1
+      if let session = candidate as? any OrderedSession { action(session) }
+    }
+    if waiting[0].candidates.isEmpty { waiting.removeFirst().completed() }
   }
 
   private func endOfShare() -> MonotonicTime {

@@ -1,3 +1,4 @@
+import Consumers
 import GatewayConfig
 import LayerTestSupport
 import NIOPosix
@@ -7,6 +8,11 @@ import Transport
 @testable import Sessions
 
 struct SessionSweepTests {
+  private final class Nobody: UserSession {
+    let identity: Identity? = nil
+    func close(_ reason: CloseReason) {}
+  }
+
   @Test func `a large order is taken, and further ones only while their sessions have room`() throws {
     let configuration = try ConfigurationLoader.configuration(
       of: "installed_apps: [echo]\napplications: {main: {websocket: [{path: ws/, consumer: echo}]}}")
@@ -18,9 +24,12 @@ struct SessionSweepTests {
       let sessions = WorkerSessions(on: reactor, number: 0, process: process)
       // It lives as long as the reactor.
       _ = reactor.mailbox { (_: Int) in withExtendedLifetime(sessions) {} }
-      let member = RecordingMember()
-      let many = Array(repeating: member, count: SessionSweep.mostMembers + 1)
-      return [[], many, [member], []].map { members in sessions.sweep.run(members) { _ in } }
+      let many = Array(repeating: Nobody() as any UserSession, count: 2 * SessionSweep.mostMembers)
+      return [[], many, [Nobody()], []].map { users in
+        sessions.sweep.run(OrderCandidates(ofUser: users)) { _ in
+        } _: {
+        }
+      }
     }
     #expect(taken == [true, true, false, true])
   }
