@@ -1,4 +1,5 @@
 import ChannelLayers
+import Logging
 import Sessions
 import Transport
 
@@ -16,12 +17,14 @@ final class OrderKeeper: Sendable {
   private let layers: [any LayerBackend]
   private let shared: [any LayerBackend]
   private let publisher: Publisher
+  private let log: Logger
 
   init(_ gateway: GatewayState) {
     orders = gateway.process.orders
     layers = gateway.layers.all
     shared = gateway.layers.shared
     publisher = gateway.publisher
+    log = gateway.process.log
   }
 
   /// Runs until its task is cancelled.
@@ -60,16 +63,21 @@ final class OrderKeeper: Sendable {
         isWhole = false
         continue
       }
-      var ended: [String] = []
+      var (ended, unreadable): ([String], [String]) = ([], [])
       for order in found {
         let standing = StandingOrder.Subject(order.subject).flatMap { StandingOrder($0, order.content) }
-        if let standing, standing.until + Self.grace > asked, !orders.isLifted(standing) {
+        guard let standing else {
+          unreadable.append(order.subject)
+          continue
+        }
+        if standing.until + Self.grace > asked, !orders.isLifted(standing) {
           kept.append(standing)
         } else {
           ended.append(order.subject)
         }
       }
-      areForgotten = await layer.forget(orders: ended) && areForgotten
+      tell(unreadable: unreadable)
+      areForgotten = await layer.forget(orders: ended + unreadable) && areForgotten
     }
     if isWhole, areForgotten { orders.forgotten(lifted) }
     for order in orders.replace(by: kept, asked: asked, isWhole: isWhole) {
@@ -78,6 +86,13 @@ final class OrderKeeper: Sendable {
         for layer in layers { _ = worker.carryOut(order, of: layer) }
       }
     }
+  }
+
+  private func tell(unreadable subjects: [String]) {
+    guard let first = subjects.first else { return }
+    log.warning(
+      "orders in the channel layer cannot be read, and are removed from it",
+      metadata: ["count": "\(subjects.count)", "first": "\(first)"])
   }
 
   /// Orders that were given while the layers were away, or that a layer did not take.

@@ -146,12 +146,19 @@ struct StandingOrdersTests {
   }
 
   @Test func `an order is the same after it was text`() {
-    let all = [order(user: "a\"é\n"), order(.mute, group: "g", until: 1600.25), order(user: "5", group: "g")]
+    let all = [
+      order(user: "a\"é\n"), order(user: "e\u{301}/\u{0}\u{7f}\u{2028}\\"), order(user: "\u{10ff80}😀"),
+      order(.mute, group: "g", until: 1600.25), order(user: "5", group: "g"),
+    ]
     for order in all {
       #expect(StandingOrder.Subject(order.subject.text) == order.subject)
       #expect(StandingOrder(order.subject, order.text) == order)
     }
-    for text in ["", "{}", "[]", #"["disconnect",null,null]"#, #"["other","5",null]"#, #"["mute",5,null]"#] {
+    for text in [
+      "", "{}", "[]", #"["disconnect",null,null]"#, #"["other","5",null]"#, #"["mute",5,null]"#,
+      // It could not be lifted: what is removed then is the text that this process would write.
+      #"["disconnect", "5", null]"#, #"["disconnect","\u0035",null]"#, #" ["disconnect","5",null]"#,
+    ] {
       #expect(StandingOrder.Subject(text) == nil)
     }
     let subject = all[0].subject
