@@ -1,6 +1,7 @@
 import ChannelLayers
 import Logging
 import Sessions
+import Synchronization
 import Transport
 
 /// Brings the orders that the channel layers keep into this process: at its start, after each outage, and now and then. What is news here
@@ -18,6 +19,8 @@ final class OrderKeeper: Sendable {
   private let shared: [any LayerBackend]
   private let publisher: Publisher
   private let log: Logger
+  /// Whether the last load had more orders than there is room for.
+  private let isFull = Mutex(false)
 
   init(_ gateway: GatewayState) {
     orders = gateway.process.orders
@@ -80,7 +83,8 @@ final class OrderKeeper: Sendable {
       areForgotten = await layer.forget(orders: ended + unreadable) && areForgotten
     }
     if isWhole, areForgotten { orders.forgotten(lifted) }
-    for order in orders.replace(by: kept, asked: asked, isWhole: isWhole) {
+    let news = orders.replace(by: kept, asked: asked, isWhole: isWhole) { tell(passedOver: $0) }
+    for order in news {
       let order = ControlOrder(order)
       publisher.tellWorkers { [layers] worker in
         for layer in layers { _ = worker.carryOut(order, of: layer) }
@@ -93,6 +97,18 @@ final class OrderKeeper: Sendable {
     log.warning(
       "orders in the channel layer cannot be read, and are removed from it",
       metadata: ["count": "\(subjects.count)", "first": "\(first)"])
+  }
+
+  /// Once, until there is room again.
+  private func tell(passedOver count: Int) {
+    let wasFull = isFull.withLock { isFull in
+      defer { isFull = count > 0 }
+      return isFull
+    }
+    guard count > 0, !wasFull else { return }
+    log.warning(
+      "orders in the channel layer do not hold here: there are too many that hold for a time",
+      metadata: ["count": "\(count)", "most": "\(StandingOrders.most)"])
   }
 
   /// Orders that were given while the layers were away, or that a layer did not take.

@@ -69,6 +69,18 @@ struct StandingOrdersTests {
     #expect(orders.all(.disconnect).count == 1)
   }
 
+  @Test func `it is told how many orders of a layer there is no room for`() {
+    let clock = Clock()
+    let orders = clock.orders
+    orders.add(order(user: "0"))
+    var told: [Int] = []
+    let kept = (0..<StandingOrders.most + 7).map { order(user: "\($0)") }
+    for some in [kept, kept, Array(kept.prefix(5))] {
+      _ = orders.replace(by: some, asked: 1001) { told.append($0) }
+    }
+    #expect(told == [7, 7, 0])
+  }
+
   @Test func `what a layer keeps replaces what is known, but for orders on their way to it`() {
     let clock = Clock()
     let orders = clock.orders
