@@ -52,6 +52,11 @@ public enum OpaqueText {
     bytes.rawBytes.offset(of: firstOfEscape) == nil ? nil : unescaped(bytes[...])
   }
 
+  /// The byte that this code point stands for; nil for one that stands for itself.
+  public static func byte(of scalar: Unicode.Scalar) -> UInt8? {
+    (0x10FF80...0x10FFFF).contains(scalar.value) ? UInt8(truncatingIfNeeded: scalar.value) : nil
+  }
+
   private static let firstOfEscape: UInt8 = 0xF4
 
   /// The byte for the UTF-8 at the beginning of the bytes; nil if it is not one of these code points.

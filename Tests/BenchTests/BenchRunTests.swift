@@ -14,6 +14,7 @@ private let routes = """
   installed_apps: [broadcast, chat, echo]
   channel_layers: {default: {backend: memory}}
   server: {threads: 1}
+  auth: {users: {jwt: {secret: 0123456789abcdef0123456789abcdef, algorithms: [HS256]}}}
   applications:
     main:
       http:
@@ -25,6 +26,7 @@ private let routes = """
         - {path: news, consumer: broadcast, group: news}
         - {path: silent, consumer: broadcast, group: silent, publish: nobody}
         - {path: chat, consumer: chat, group: chat}
+        - {path: closed, consumer: echo, auth: users, refusals: close}
   """
 
 /// Serves the routes on a free port, and puts a load on one of them.
@@ -192,6 +194,13 @@ struct BenchRunTests {
 
   @Test func `a refusal is a failure`() async throws {
     await #expect(throws: BenchFailure.self) { try await measure("nope", short(.echo(inFlight: 1))) }
+  }
+
+  @Test(arguments: [Load.Work.echo(inFlight: 1), .connect, .idle, .fanOut(publishers: 1, .window(1))])
+  func `a refusal behind the handshake is one, too`(_ work: Load.Work) async throws {
+    let failure = await #expect(throws: BenchFailure.self) { try await measure("closed", short(work)) }
+    #expect(
+      failure?.description.hasSuffix("the server refused a connection with 4401: a token is needed") == true)
   }
 
   @Test func `a load that cannot be is a failure`() async throws {

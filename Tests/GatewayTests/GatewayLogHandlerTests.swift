@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import GatewayConfig
 import GatewayTestSupport
@@ -58,6 +59,13 @@ struct GatewayLogHandlerTests {
   ])
   func `a value without quotes is plain words`(_ value: String, _ written: String) {
     #expect(line(.text, "said", ["reason": value]).hasSuffix(" reason=" + written))
+  }
+
+  @Test func `bytes that are no text are shown as bytes`() throws {
+    let text = OpaqueText.text([0x61, 0xFF, 0xFE, 0x80])
+    #expect(line(.text, "said", ["origin": text]).hasSuffix(#" origin="a\xff\xfe\x80""#))
+    #expect(line(.text, "said \(text)").hasSuffix(#" said a\xff\xfe\x80"#))
+    #expect(try object(line(.json, "said", ["origin": text]))["origin"] == #"a\xff\xfe\x80"#)
   }
 
   @Test func `a text value with a quotation mark, a backslash or a space can be read back`() throws {

@@ -110,6 +110,15 @@ struct HTTPMessageHandlerTests {
     #expect(!channel.isActive)
   }
 
+  @Test func `a stop gives a connection that is already closing no more time`() throws {
+    try request(.GET, [("Connection", "close")])
+    _ = try answer()
+    channel.pipeline.fireUserInboundEventTriggered(HTTPMessageHandler.Stop(lastRequests: .seconds(10)))
+    #expect(channel.isActive)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(2))
+    #expect(!channel.isActive)
+  }
+
   @Test func `a connection that nothing was asked on is closed by halves`() throws {
     channel.close(promise: nil)
     #expect(channel.isActive)

@@ -25,6 +25,9 @@ protocol ClientPart: AnyObject {
   /// - Parameter client: the new connection. What was not answered on the old one was not looked at.
   func reopened(_ client: LoadClient, _ crew: Crew)
 
+  /// The server has refused the connection, with a close code, after `opened`. `ended` does not follow.
+  func refused(_ crew: Crew)
+
   /// The connection has ended, whether that was intended or not.
   func ended(_ crew: Crew)
 }
@@ -37,5 +40,6 @@ extension ClientPart {
   func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew) {}
   func interrupted(_ client: LoadClient, _ crew: Crew) {}
   func reopened(_ client: LoadClient, _ crew: Crew) {}
+  func refused(_ crew: Crew) { ended(crew) }
   func ended(_ crew: Crew) {}
 }

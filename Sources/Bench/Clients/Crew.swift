@@ -191,6 +191,15 @@ extension Crew {
     if !isHalted { progress.note(problem) }
   }
 
+  /// The server has accepted a connection only to say why it refuses it.
+  func refused(_ client: LoadClient, _ problem: String) {
+    clients[ObjectIdentifier(client)] = nil
+    progress.opened.increase(by: -1)
+    progress.active.increase(by: -1)
+    countFailure(problem)
+    client.part.refused(self)
+  }
+
   func lost(_ client: LoadClient, _ problem: String) {
     countLoss(problem)
     closed(client)
@@ -299,9 +308,12 @@ extension Crew {
   }
 
   /// One more message has come back or was delivered, one more connection was opened, or one more request was accepted.
-  func completed(bytes: Int, since start: UInt64) {
+  ///
+  /// - Parameter end: when that was; nil for now.
+  func completed(bytes: Int, since start: UInt64, at end: UInt64? = nil) {
+    let end = end ?? now
     progress.operations.increase()
-    if isCounting { tally.main.record(bytes: bytes, nanoseconds: now > start ? now - start : 0) }
+    if isCounting { tally.main.record(bytes: bytes, nanoseconds: end > start ? end - start : 0) }
   }
 
   func gotWrong(_ payload: RawSpan, _ why: String) {

@@ -112,6 +112,15 @@ extension LoadClient {
     crew.renew(self)
   }
 
+  /// Ends a connection that the server has opened only to refuse it.
+  final func refuse(_ problem: @autoclosure () -> String) {
+    guard state == .open || state == .closing else { return }
+    state = .ended
+    deadline?.cancel()
+    connection?.abort()
+    crew.refused(self, problem())
+  }
+
   /// Ends a connection whose server has not answered in time.
   final func giveUpOpening() {
     if isOpening { fail(unanswered) }

@@ -9,6 +9,11 @@ final class WebSocketClient: LoadClient {
   private var decoder = MessageDecoder(maximumMessage: largestMessage, from: .server)
   /// The bytes of the server's answer so far.
   private var head: [UInt8] = []
+  /// Whether the server has sent anything behind its answer.
+  private var isServed = false
+
+  /// The close codes of a server that refuses a client behind the handshake: 4000 and the status that it would have answered.
+  private static let refusals = UInt16(4400)...4503
 
   override init(
     _ part: any ClientPart, _ descriptor: consuming Descriptor, to place: Destination, of crew: Crew
@@ -84,11 +89,13 @@ final class WebSocketClient: LoadClient {
 
 extension WebSocketClient: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    isServed = true
     part.received(kind, payload, for: self, crew)
     return .proceed
   }
 
   func ping(_ payload: RawSpan) -> Flow {
+    isServed = true
     if isOpen { write(.pong, [UInt8](copying: payload)) }
     return .proceed
   }
@@ -96,14 +103,15 @@ extension WebSocketClient: FrameSink {
   func pong(_ payload: RawSpan) -> Flow { .proceed }
 
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
+    let text = String(decoding: [UInt8](copying: reason), as: UTF8.self)
+    let said = (code.map { "\($0.rawValue)" } ?? "no code") + (text.isEmpty ? "" : ": \(text)")
+    if !isServed, let code, Self.refusals.contains(code.rawValue) {
+      refuse("the server refused a connection with \(said)")
+      return .stop
+    }
     // In answer to our close frame the server ends the connection too. If it does so first, the port is free for the next
     // connection.
-    if isOpen {
-      let text = String(decoding: [UInt8](copying: reason), as: UTF8.self)
-      fail(
-        "the server closed with \(code.map { "\($0.rawValue)" } ?? "no code")\(text.isEmpty ? "" : ": ")\(text)"
-      )
-    }
+    if isOpen { fail("the server closed with \(said)") }
     return .stop
   }
 }

@@ -1,5 +1,7 @@
 import ChannelLayers
+import Logging
 import Sessions
+import Synchronization
 import Transport
 
 /// Brings the orders that the channel layers keep into this process: at its start, after each outage, and now and then. What is news here
@@ -16,12 +18,16 @@ final class OrderKeeper: Sendable {
   private let layers: [any LayerBackend]
   private let shared: [any LayerBackend]
   private let publisher: Publisher
+  private let log: Logger
+  /// Whether the last load had more orders than there is room for.
+  private let isFull = Mutex(false)
 
   init(_ gateway: GatewayState) {
     orders = gateway.process.orders
     layers = gateway.layers.all
     shared = gateway.layers.shared
     publisher = gateway.publisher
+    log = gateway.process.log
   }
 
   /// Runs until its task is cancelled.
@@ -60,26 +66,51 @@ final class OrderKeeper: Sendable {
         isWhole = false
         continue
       }
-      var ended: [String] = []
+      var (ended, unreadable): ([String], [String]) = ([], [])
       for order in found {
         let standing = StandingOrder.Subject(order.subject).flatMap { StandingOrder($0, order.content) }
-        if let standing, orders.isLifted(standing) {
+        guard let standing else {
+          unreadable.append(order.subject)
+          continue
+        }
+        if orders.isLifted(standing) {
           areForgotten = await forget(standing.subject, on: layer) && areForgotten
-        } else if let standing, standing.until + Self.grace > asked {
+        } else if standing.until + Self.grace > asked {
           kept.append(standing)
         } else {
           ended.append(order.subject)
         }
       }
-      areForgotten = await layer.forget(orders: ended) && areForgotten
+      tell(unreadable: unreadable)
+      areForgotten = await layer.forget(orders: ended + unreadable) && areForgotten
     }
     if isWhole, areForgotten { orders.forgotten(lifted) }
-    for order in orders.replace(by: kept, asked: asked, isWhole: isWhole) {
+    let news = orders.replace(by: kept, asked: asked, isWhole: isWhole) { tell(passedOver: $0) }
+    for order in news {
       let order = ControlOrder(order)
       publisher.tellWorkers { [layers] worker in
         for layer in layers { worker.carryOut(order, of: layer) }
       }
     }
+  }
+
+  private func tell(unreadable subjects: [String]) {
+    guard let first = subjects.first else { return }
+    log.warning(
+      "orders in the channel layer cannot be read, and are removed from it",
+      metadata: ["count": "\(subjects.count)", "first": "\(first)"])
+  }
+
+  /// Once, until there is room again.
+  private func tell(passedOver count: Int) {
+    let wasFull = isFull.withLock { isFull in
+      defer { isFull = count > 0 }
+      return isFull
+    }
+    guard count > 0, !wasFull else { return }
+    log.warning(
+      "orders in the channel layer do not hold here: there are too many that hold for a time",
+      metadata: ["count": "\(count)", "most": "\(StandingOrders.most)"])
   }
 
   /// Orders that were given while the layers were away, or that a layer did not take.

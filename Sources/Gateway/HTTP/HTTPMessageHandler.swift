@@ -190,7 +190,8 @@ extension HTTPMessageHandler {
 
   private func stop(_ time: TimeAmount, _ context: ChannelHandlerContext) {
     isStopping = true
-    guard exchanges.isEmpty, answer == nil else {
+    // A connection that has begun to end keeps the deadline of its end.
+    guard exchanges.isEmpty, answer == nil, !isFinishing else {
       return context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
     }
     end(after: time, context) {

@@ -68,11 +68,11 @@ package struct GatewayLogHandler: LogHandler {
     _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field], _ limit: Int
   ) -> String {
     var line = "\(time) \(level.rawValue.uppercased()) "
-    LogText.append(message, to: &line, limit: limit, isQuoted: false)
+    LogText.append(message, to: &line, limit: limit, .bare)
     for field in fields {
       line += " \(field.key)="
       var quoted = ""
-      let isPlain = LogText.append(field.value, to: &quoted, limit: limit, isQuoted: true)
+      let isPlain = LogText.append(field.value, to: &quoted, limit: limit, .quoted)
       let isWord = !quoted.isEmpty && quoted.unicodeScalars.allSatisfy(\.isOfWord)
       line += isPlain && isWord ? quoted : "\"\(quoted)\""
     }
@@ -103,9 +103,9 @@ package struct GatewayLogHandler: LogHandler {
     let others = fields.filter { field in !own.contains { $0.key == field.key } }
     for field in own + others {
       line += line.isEmpty ? "{\"" : ",\""
-      LogText.append(field.key, to: &line, limit: limit, isQuoted: true)
+      LogText.append(field.key, to: &line, limit: limit, .json)
       line += field.isNumber ? "\":" : "\":\""
-      LogText.append(field.value, to: &line, limit: limit, isQuoted: true)
+      LogText.append(field.value, to: &line, limit: limit, .json)
       if !field.isNumber { line += "\"" }
     }
     return line + "}"

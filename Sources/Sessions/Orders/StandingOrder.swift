@@ -66,6 +66,8 @@ extension StandingOrder.Subject {
       parts[1...].allSatisfy({ $0 == .null || $0.string != nil })
     else { return nil }
     self.init(kind, user: parts[1].string.map { ExactText(text: $0) }, group: parts[2].string)
+    // It is the key of the order, by which it is lifted.
+    guard self.text.utf8.elementsEqual(text.utf8) else { return nil }
   }
 }
 
@@ -79,7 +81,8 @@ extension StandingOrder {
   /// The end of the year 9999. Whoever writes into a channel layer could write any number, and times are computed with.
   private static let latest = 253_402_300_800.0
 
-  /// - Returns: nil for what `text` would not write.
+  /// - Parameter text: as `text` writes it, or with other spaces and numbers.
+  /// - Returns: nil for anything else.
   package init?(_ subject: Subject, _ text: String) {
     guard case .array(let parts)? = try? JSON.parse(Array(text.utf8).rawBytes, strings: .compared),
       (2...3).contains(parts.count), let until = parts[0].seconds, abs(until) < Self.latest,

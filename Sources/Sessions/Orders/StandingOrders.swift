@@ -156,9 +156,14 @@ package final class StandingOrders: Sendable {
   ///   - kept: all orders of the layers that have answered.
   ///   - asked: when they were asked for; an order that came since then may be missing from them.
   ///   - isWhole: whether all layers have answered, so that what is missing has been lifted.
+  ///   - passedOver: told how many there was no room for; also if there are none.
   /// - Returns: those that are news here.
-  package func replace(by kept: [StandingOrder], asked: Double, isWhole: Bool = true) -> [StandingOrder] {
+  package func replace(
+    by kept: [StandingOrder], asked: Double, isWhole: Bool = true, passedOver: (Int) -> Void = { _ in }
+  ) -> [StandingOrder] {
     let now = now()
+    var tooMany = 0
+    defer { passedOver(tooMany) }
     return table.withLock { table in
       let known = table.orders
       table.orders = known.filter { _, entry in
@@ -172,9 +177,11 @@ package final class StandingOrders: Sendable {
         if var entry, entry.order == order {
           entry.isKept = true
           table.orders[order.subject] = entry
-        } else if entry?.isFirm(at: asked) != true,
-          table.orders[order.subject] != nil || table.orders.count < Self.most
-        {
+        } else if entry?.isFirm(at: asked) == true {
+          continue
+        } else if table.orders[order.subject] == nil, table.orders.count >= Self.most {
+          tooMany += 1
+        } else {
           table.orders[order.subject] = Entry(order: order, added: now, isKept: true)
           news.append(order)
         }

@@ -69,6 +69,18 @@ struct StandingOrdersTests {
     #expect(orders.all(.disconnect).count == 1)
   }
 
+  @Test func `it is told how many orders of a layer there is no room for`() {
+    let clock = Clock()
+    let orders = clock.orders
+    orders.add(order(user: "0"))
+    var told: [Int] = []
+    let kept = (0..<StandingOrders.most + 7).map { order(user: "\($0)") }
+    for some in [kept, kept, Array(kept.prefix(5))] {
+      _ = orders.replace(by: some, asked: 1001) { told.append($0) }
+    }
+    #expect(told == [7, 7, 0])
+  }
+
   @Test func `what a layer keeps replaces what is known, but for orders on their way to it`() {
     let clock = Clock()
     let orders = clock.orders
@@ -175,12 +187,19 @@ struct StandingOrdersTests {
   }
 
   @Test func `an order is the same after it was text`() {
-    let all = [order(user: "a\"é\n"), order(.mute, group: "g", until: 1600.25), order(user: "5", group: "g")]
+    let all = [
+      order(user: "a\"é\n"), order(user: "e\u{301}/\u{0}\u{7f}\u{2028}\\"), order(user: "\u{10ff80}😀"),
+      order(.mute, group: "g", until: 1600.25), order(user: "5", group: "g"),
+    ]
     for order in all {
       #expect(StandingOrder.Subject(order.subject.text) == order.subject)
       #expect(StandingOrder(order.subject, order.text) == order)
     }
-    for text in ["", "{}", "[]", #"["disconnect",null,null]"#, #"["other","5",null]"#, #"["mute",5,null]"#] {
+    for text in [
+      "", "{}", "[]", #"["disconnect",null,null]"#, #"["other","5",null]"#, #"["mute",5,null]"#,
+      // It could not be lifted: what is removed then is the text that this process would write.
+      #"["disconnect", "5", null]"#, #"["disconnect","\u0035",null]"#, #" ["disconnect","5",null]"#,
+    ] {
       #expect(StandingOrder.Subject(text) == nil)
     }
     let subject = all[0].subject
