@@ -84,6 +84,9 @@ package struct AuthRefusal: Error, Sendable, Equatable {
   /// The name of a group would not be valid with this identity.
   static let noGroup = bearer(.noGroupName, error: "insufficient_scope")
 
+  /// The client would be in more groups than are possible.
+  static let tooManyGroups = bearer(.tooManyGroups, error: "insufficient_scope")
+
   /// An operator keeps the client out for a time.
   ///
   /// - Parameter reason: the operator's, with any characters.

@@ -56,10 +56,12 @@ extension GroupConfiguration {
       return HandshakeRefusal(.noRoute)
     }
     guard let identity else { return HandshakeRefusal(.noToken) }
-    if case .notFromView = fault {
-      return HandshakeRefusal(.identityUnavailable, detail: fault.detail(for: identity, in: self))
+    let detail = fault.detail(for: identity, in: self)
+    return switch fault {
+    case .notFromView: HandshakeRefusal(.identityUnavailable, detail: detail)
+    case .tooMany, .name(.tooManyElements): HandshakeRefusal(.tooManyGroups, detail: detail)
+    case .name, .list, .noGroup: HandshakeRefusal(.noGroup, detail: detail)
     }
-    return HandshakeRefusal(.noGroup, detail: fault.detail(for: identity, in: self))
   }
 }
 

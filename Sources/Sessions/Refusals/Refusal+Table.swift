@@ -214,6 +214,10 @@ extension Refusal {
     403, "no valid group name can be made for this user", .no,
     when: "The user, or a claim that the group needs, is missing or not valid in a group name.")
 
+  package static let tooManyGroups = Refusal(
+    403, "this user would be in too many groups", .no,
+    when: "The groups of the route, the lists in the claims and the answer of a view make more than 256.")
+
   package static let claimsTooFew = Refusal(
     403, CloseReason.notAllowed.text, .no, when: "The claims of the token do not fulfil `require`.")
 
@@ -381,7 +385,7 @@ extension Refusal {
     badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, userOverLimit, tooManyConnections,
     layerUnavailable, identityUnavailable, stopping,
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, notFoundByCallback,
-    tooManyForCallback, badPlace, noGroupName, claimsTooFew, userMayNot,
+    tooManyForCallback, badPlace, noGroupName, tooManyGroups, claimsTooFew, userMayNot,
     endedByOperator, keptOut,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
   ]

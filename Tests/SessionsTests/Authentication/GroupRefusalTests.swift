@@ -54,6 +54,20 @@ struct GroupRefusalTests {
       try outcome(try self.group(["{user}"]), user: "sluice.x").contains("which is reserved for Sluice"))
   }
 
+  @Test func `too many groups are a reason of their own`() throws {
+    let group = try group(["news", "room_{claims.rooms}"])
+    func text(_ elements: [JSON]) throws -> String {
+      let identity = Identity(user: "5", claims: .object([.init(key: "rooms", value: .array(elements))]))
+      guard case .failure(let fault) = group.names(for: Captures(), value: identity.values) else { return "" }
+      return group.refusal(for: Captures(), identity, fault).text
+    }
+    for count in [256, 257] {
+      #expect(
+        try text((0..<count).map { JSON.integer(Int64($0)) }) == "this user would be in too many groups")
+    }
+    #expect(try text([.string("a b")]) == "no valid group name can be made for this user")
+  }
+
   @Test func `an escaped place takes any text that is short enough`() throws {
     let group = try group(["user_{user|escaped}"])
     #expect(try outcome(group, user: "ann@example.com") == "user_ann.40example.2Ecom")
