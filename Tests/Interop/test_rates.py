@@ -26,6 +26,8 @@ def test_whoever_has_sent_too_much_and_is_gone_keeps_no_place(start):
     def descriptors() -> int:
         return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
 
+    # Its threads have what they need then.
+    wait_until(lambda: any("started" in line for line in gateway.log))
     before = descriptors()
     for _ in range(20):
         sock = open_session(gateway.port, "/ws/")
