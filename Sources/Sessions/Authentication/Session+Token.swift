@@ -54,7 +54,7 @@ extension Session {
   /// - Returns: the seconds until one is accepted, if there were too many.
   private func waitForRenewal(_ extras: GroupFeed.Extras) -> Int? {
     let (now, paidAt) = (worker.reactor.now.nanoseconds, extras.token?.renewalsPaidAt ?? 0)
-    if let wait = Self.renewals.wait(paidAt, at: now) { return Int((wait + 999_999_999) / 1_000_000_000) }
+    if let wait = Self.renewals.wait(paidAt, at: now) { return RatePrice.seconds(wait) }
     extras.token?.renewalsPaidAt = Self.renewals.paying(paidAt, at: now)
     return nil
   }

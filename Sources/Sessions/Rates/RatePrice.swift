@@ -33,6 +33,9 @@ struct RatePrice: Sendable, Equatable {
   func paying(_ paidAt: UInt64, at now: UInt64, for count: Int = 1) -> UInt64 {
     max(paidAt, now) + cost * UInt64(count)
   }
+
+  /// What a client is told of a wait in nanoseconds: whole seconds, and never too few.
+  static func seconds(_ wait: UInt64) -> Int { Int((wait + 999_999_999) / 1_000_000_000) }
 }
 
 /// When everything will be paid for, for those who came last.

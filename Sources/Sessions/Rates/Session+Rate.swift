@@ -71,8 +71,7 @@ extension Session {
   private func refuse(_ meter: MessageMeter, for wait: UInt64) {
     note(meter)
     if meter.closes { return close(.tooManyMessages) }
-    let seconds = (wait + 999_999_999) / 1_000_000_000
-    tell("error", "too many messages: the next one is accepted in \(seconds) s")
+    tell("error", "too many messages: the next one is accepted in \(RatePrice.seconds(wait)) s")
   }
 
   /// The log tells of a client once.

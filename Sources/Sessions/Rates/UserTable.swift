@@ -5,9 +5,10 @@ package import Transport
 
 /// Enforces `limits.per_user` over all reactors: the rates of a user's handshakes, and of the messages of all its sessions.
 ///
-/// Asked at the beginning and the end of a session, and for what a user publishes over HTTP, never for a message of a session. Its memory is bounded: a user is counted while it has
-/// sessions, so there are no more such entries than sessions; of other users, the last `RecentAccounts.most` are remembered. A user is
-/// known by the hash of its name under a key of this process, so that a long name takes no more room than a short one.
+/// Asked at the beginning and the end of a session, and for what a user publishes over HTTP, never for a message of a session. Its
+/// memory is bounded: a user is counted while it has sessions, so there are no more such entries than sessions; of other users, the
+/// last `RecentAccounts.most` are remembered. A user is known by the hash of its name under a key of this process, so that a long name
+/// takes no more room than a short one.
 package final class UserTable: Sendable {
   private struct Users {
     /// Users with sessions, and how many they have.
@@ -36,7 +37,7 @@ package final class UserTable: Sendable {
     guard let handshakes else { return nil }
     let key = Self.key(user)
     let wait = users.withLock { $0.handshakes.pay(handshakes, for: key, at: now.nanoseconds) }
-    return wait.map { Int(($0 + 999_999_999) / 1_000_000_000) }
+    return wait.map(RatePrice.seconds)
   }
 
   /// Counts a session of a user.
@@ -74,7 +75,7 @@ package final class UserTable: Sendable {
       }
       return nil
     }
-    return wait.map { Int(($0 + 999_999_999) / 1_000_000_000) }
+    return wait.map(RatePrice.seconds)
   }
 
   fileprivate func giveBack(_ key: Int, at now: MonotonicTime = .now) {
