@@ -30,12 +30,12 @@ struct RecurringHeads {
   private var known: [Known] = []
   /// What the heads were decided by. After a reload all of it is decided anew. Weak, so that the old value is let go of.
   private weak var served: ServedApplication?
-  /// The heads that were not known, so far.
+  /// The heads that were not found, so far.
   private var misses = 0
 
   /// Every process, or every thread, of a back end usually sends the same.
   private static let most = 4
-  /// Of so many heads that are not known, one is kept: heads that differ each time, for example in a number of the request, are mostly
+  /// Of so many heads that are not found, one is kept: heads that differ each time, for example in a number of the request, are mostly
   /// not worth the copy.
   private static let missesForOne = 8
 
@@ -56,11 +56,10 @@ struct RecurringHeads {
     of served: ServedApplication
   ) {
     if served !== self.served { (self.served, known, misses) = (served, [], 0) }
-    // The first request of a connection is not looked for.
-    guard !known.contains(where: { $0.head.read(bytes) != nil }) else { return }
     misses += 1
     guard known.isEmpty || misses % Self.missesForOne == 0,
-      let publisher = endpoint.knownPublisher(request, place),
+      // It may be known all the same: the first request of a connection is not looked for.
+      find(bytes, of: served) == nil, let publisher = endpoint.knownPublisher(request, place),
       let head = RepeatedHead(request, bytes)
     else { return }
     if known.count == Self.most { known.removeFirst() }
