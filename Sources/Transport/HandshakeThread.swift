@@ -8,7 +8,7 @@ import Synchronization
 /// as long, and in every turn while many clients come at once. The system runs this thread on another processor, or interrupts it when
 /// the reactor has something to do.
 final class HandshakeThread: Sendable {
-  /// The steps that wait, each of another connection, so that there are no more of them than connections.
+  /// The steps that wait, each of another connection. One whose client has gone waits for its turn, too, and is not made then.
   private final class Queue: Sendable {
     private struct Waiting {
       var first = Deque<HandshakeStep>()

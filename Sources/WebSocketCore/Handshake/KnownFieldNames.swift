@@ -53,8 +53,8 @@ enum KnownFieldNames {
       }
     }
 
-    /// The bit of lower case also turns `^`, `_` and control characters into others, but into none that is a letter or a digit; a
-    /// carriage return would become `-`, but the lines of a head have none.
+    /// The bit of lower case also turns `@`, `[` to `_` and control characters into others. Of these, only control characters become what
+    /// stands in a name, a digit or `-`, and the lines of a head have none.
     private static func word(_ bytes: RawSpan, at offset: Int) -> UInt64 {
       UInt64(littleEndian: bytes.integer(at: offset, as: UInt64.self)) | 0x2020_2020_2020_2020
     }
