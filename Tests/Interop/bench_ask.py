@@ -11,7 +11,6 @@ alternate between the cases. Not a part of `make test`.
 import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-from bench_proxy import Nginx, family, pin
+from bench_proxy import Nginx, family, need, pin
 from conftest import SLUICE, Gateway
 from wsgi import Project
 
@@ -127,9 +126,7 @@ def measure(ours: Gateway, nginx: Nginx, tokens: list[str], rounds: int) -> None
 
 
 def main() -> None:
-    for program in ("nginx", "taskset"):
-        if not shutil.which(program):
-            sys.exit(f"this needs {program}: apt-get install nginx-light util-linux")
+    need("nginx", "taskset")
     if os.cpu_count() < 2:
         sys.exit("this needs two processors")
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5

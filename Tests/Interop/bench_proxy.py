@@ -44,6 +44,13 @@ applications: {main: {http: [{path: "", proxy: {to: "http://127.0.0.1:UPSTREAM",
 CONNECTIONS, SECONDS = (1, 32), 3
 
 
+def need(*programs: str) -> None:
+    packages = {"nginx": "nginx-light", "taskset": "util-linux", "wrk": "wrk"}
+    for program in programs:
+        if not shutil.which(program):
+            sys.exit(f"this needs {program}: apt-get install {' '.join(packages[each] for each in programs)}")
+
+
 def pin(pid: int, processor: int) -> None:
     if os.cpu_count() > 1:
         subprocess.run(["taskset", "-a", "-p", "-c", str(processor), str(pid)], check=True, stdout=subprocess.DEVNULL)
@@ -118,9 +125,7 @@ def gateway(home: pathlib.Path, upstream: int) -> Gateway:
 
 
 def main() -> None:
-    for program in ("nginx", "wrk", "taskset"):
-        if not shutil.which(program):
-            sys.exit(f"this needs {program}: apt-get install nginx-light wrk util-linux")
+    need("nginx", "wrk", "taskset")
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     running = []
     with tempfile.TemporaryDirectory() as folder:

@@ -161,19 +161,9 @@ def test_refusals_are_told(publishing):
 
 
 @contextlib.contextmanager
-def answering(*answers: bytes):
-    """A server that gives each connection these answers, one for each request, and then ends it."""
+def listening(serve):
+    """A server that calls `serve` with each connection, in a thread of its own. Yields its host."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-
-    def serve(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            for answer in answers or (b"",):
-                connection.recv(1 << 16)
-                connection.sendall(answer)
-            # To close with a request unread would reset the connection, perhaps before the client has read the answers.
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(1 << 16):
-                pass
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -189,10 +179,27 @@ def answering(*answers: bytes):
 
 
 @contextlib.contextmanager
+def answering(*answers: bytes):
+    """A server that gives each connection these answers, one for each request, and then ends it."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            for answer in answers or (b"",):
+                connection.recv(1 << 16)
+                connection.sendall(answer)
+            # To close with a request unread would reset the connection, perhaps before the client has read the answers.
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
+
+    with listening(serve) as host:
+        yield host
+
+
+@contextlib.contextmanager
 def ending(most: int):
     """A server that accepts so many requests of each connection, and ends it with its last answer, as nginx does. Yields its host, and
     what was answered on each connection."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     served: list[int] = []
 
     def serve(connection: socket.socket) -> None:
@@ -214,17 +221,8 @@ def ending(most: int):
             while connection.recv(1 << 16):
                 pass
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}", served
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+    with listening(serve) as host:
+        yield host, served
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])
