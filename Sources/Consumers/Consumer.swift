@@ -1,7 +1,7 @@
 package import ChannelLayers
 package import GatewayConfig
 package import Transport
-public import WebSocketCore
+package import WebSocketCore
 
 /// The behaviour of the sessions of one route: a built-in consumer with the route's options.
 ///
@@ -15,6 +15,8 @@ public enum Consumer: Sendable {
   case broadcast(Broadcast)
   /// Passes every message on to an upstream WebSocket server unchanged, and its messages back to the client.
   case proxy
+  /// Asks a view about every message.
+  case view(ViewAnswered)
 
   /// - Parameter report: called for events that clients of the route do not get, or get incompletely.
   package init(
@@ -26,6 +28,7 @@ public enum Consumer: Sendable {
     case .broadcast(let group, let policy):
       self = .broadcast(Broadcast(group, publish: policy, report: report))
     case .proxy: self = .proxy
+    case .view(let group, _): self = .view(ViewAnswered(group, report: report))
     }
   }
 
@@ -33,17 +36,18 @@ public enum Consumer: Sendable {
   package var isEcho: Bool {
     switch self {
     case .echo: true
-    case .chat, .broadcast, .proxy: false
+    case .chat, .broadcast, .proxy, .view: false
     }
   }
 
   /// Handles one message from the client. Text has been checked to be UTF-8.
-  public func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
+  package func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch self {
     case .echo: session.send(kind, payload)
     case .chat(let chat): chat.received(kind, payload, from: session)
     case .broadcast(let broadcast): broadcast.received(kind, payload, from: session)
     case .proxy: session.forward(kind, payload)
+    case .view: session.ask(kind, payload)
     }
   }
 
@@ -51,7 +55,7 @@ public enum Consumer: Sendable {
   package func undelivered(_ reason: Undelivered, to session: some ConsumerSession) {
     switch self {
     case .echo, .proxy: break
-    case .chat, .broadcast: session.refuse(reason.rawValue)
+    case .chat, .broadcast, .view: session.refuse(reason.rawValue)
     }
   }
 }
@@ -70,6 +74,7 @@ extension Consumer: EventRenderer {
     case .echo, .proxy: .ignored
     case .chat(let chat): chat.render(event, for: address, into: frames)
     case .broadcast(let broadcast): broadcast.render(event, for: address, into: frames)
+    case .view(let view): view.render(event, for: address, into: frames)
     }
   }
 
@@ -78,6 +83,7 @@ extension Consumer: EventRenderer {
     case .echo, .proxy: false
     case .chat(let chat): chat.hasEnvelope || chat.events.nameGroup
     case .broadcast(let broadcast): broadcast.hasEnvelope || broadcast.events.nameGroup
+    case .view(let view): view.hasEnvelope || view.events.nameGroup
     }
   }
 
@@ -89,6 +95,7 @@ extension Consumer: EventRenderer {
     case .echo, .proxy: false
     case .chat(let chat): chat.hasEnvelope
     case .broadcast(let broadcast): broadcast.hasEnvelope
+    case .view(let view): view.hasEnvelope
     }
   }
 
@@ -105,6 +112,7 @@ extension Consumer: EventRenderer {
     case .echo, .proxy: .wrapped
     case .chat(let chat): chat.isSigned(event) ? .member : chat.events.marking(of: event, with: mark)
     case .broadcast(let broadcast): broadcast.events.marking(of: event, with: mark)
+    case .view(let view): view.events.marking(of: event, with: mark)
     }
   }
 }

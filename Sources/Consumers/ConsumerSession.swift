@@ -1,10 +1,10 @@
 import Bytes
-public import ChannelLayers
-import JSON
-public import WebSocketCore
+package import ChannelLayers
+package import JSON
+package import WebSocketCore
 
 /// The operations of a session for its consumer. Confined to the session's reactor.
-public protocol ConsumerSession: AnyObject {
+package protocol ConsumerSession: AnyObject {
   /// The client's identity; nil for an anonymous client.
   var identity: Identity? { get }
 
@@ -16,6 +16,15 @@ public protocol ConsumerSession: AnyObject {
 
   /// Sends one message to the upstream of the session's route.
   func forward(_ kind: MessageKind, _ payload: RawSpan)
+
+  /// Asks the view of the session's route about one message.
+  func ask(_ kind: MessageKind, _ payload: RawSpan)
+
+  /// The name with which the session is reached (`{channel}`); nil for a session in no layer.
+  var address: String? { get }
+
+  /// What the view of the session's route has answered last as its opaque value; nil without one.
+  var viewState: JSON? { get }
 
   /// Sends the event to the session's group, including the session itself, through the route's channel layer.
   func publish(_ event: Event)

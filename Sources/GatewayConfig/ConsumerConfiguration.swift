@@ -2,7 +2,7 @@ package import Routing
 
 /// The types of consumers. Each is also the name of an app that comes with Sluice.
 package enum ConsumerType: String, Sendable, CaseIterable {
-  case echo, chat, broadcast, proxy
+  case echo, chat, broadcast, proxy, view
 
   /// What a client sends, and what it gets: a row of the reference, in Markdown.
   package var exchange: (sent: String, received: String) {
@@ -16,6 +16,7 @@ package enum ConsumerType: String, Sendable, CaseIterable {
     case .broadcast:
       ("any message (no message with `publish: nobody`)", "the same message, like everyone else in the group")
     case .proxy: ("any message", "what the WebSocket server behind the route sends")
+    case .view: ("any message, which a view of the project is asked about", "what the view answers")
     }
   }
 
@@ -29,6 +30,8 @@ package enum ConsumerConfiguration: Sendable {
   case chat(GroupConfiguration)
   case broadcast(GroupConfiguration, publish: PublishPolicy)
   case proxy(UpstreamConfiguration)
+  /// The groups may have no templates: a route for requests and answers needs none.
+  case view(GroupConfiguration, ViewConfiguration)
 
   package var type: ConsumerType {
     switch self {
@@ -36,6 +39,7 @@ package enum ConsumerConfiguration: Sendable {
     case .chat: .chat
     case .broadcast: .broadcast
     case .proxy: .proxy
+    case .view: .view
     }
   }
 
@@ -55,6 +59,8 @@ package enum ConsumerConfiguration: Sendable {
       Groups(configuration: group, writers: .everyone, signature: group.showsUser ? .shown : .none)
     case .broadcast(let group, let policy):
       Groups(configuration: group, writers: policy, signature: .forgeable)
+    case .view(let group, _):
+      Groups(configuration: group, writers: .nobody, signature: .none)
     }
   }
 
@@ -69,6 +75,11 @@ package enum ConsumerConfiguration: Sendable {
   /// The server that answers for a `proxy`; nil for any other consumer.
   package var upstream: UpstreamConfiguration? {
     if case .proxy(let upstream) = self { upstream } else { nil }
+  }
+
+  /// The view that decides for the sessions of a route; nil for any other consumer.
+  package var view: ViewConfiguration? {
+    if case .view(_, let view) = self { view } else { nil }
   }
 
   /// Whether sessions of another consumer can go on with this one: they are of the same type, and in the same groups.

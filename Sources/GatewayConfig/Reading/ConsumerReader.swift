@@ -129,6 +129,11 @@ struct ConsumerReader {
     case .echo: return ReadConsumer(consumer: .echo, options: values)
     case .proxy:
       return readUpstream(range, options, values).map { ReadConsumer(consumer: .proxy($0), options: values) }
+    case .view:
+      guard let (group, templates) = readGroups(type, range, options, values),
+        let view = readView(range, options)
+      else { return nil }
+      return ReadConsumer(consumer: .view(group, view), groups: templates, options: values)
     case .chat:
       guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
       let identity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
@@ -188,6 +193,25 @@ struct ConsumerReader {
     return upstream
   }
 
+  private func readView(_ range: SourceRange, _ options: Options) -> ViewConfiguration? {
+    guard let url = options["url"] else {
+      guard !isPreset else { return nil }
+      return reading.refuse(
+        .missingKey, "the consumer \"view\" needs \"url\", the view that is asked", at: range,
+        hint: "url: http://127.0.0.1:8001/ws/chat/{room}/")
+    }
+    let questions = QuestionReader(reading: reading, handshake: context.handshake)
+    guard let question = questions.readURL(url.value, headers: []) else { return nil }
+    var view = ViewConfiguration(question: question)
+    if let entry = options["secret"] {
+      view.secrets = [reading.secretBytes(entry.value, "\"secret\"")].compactMap(\.self)
+    }
+    if let entry = options["on"], case .sequence(let items) = entry.value.content {
+      view.on = Set(items.compactMap { reading.choice($0, "\"on\"", of: ViewConfiguration.Event.self) })
+    }
+    return view
+  }
+
   private func readGroups(
     _ type: ConsumerType, _ range: SourceRange, _ options: Options, _ values: RouteOptions
   ) -> (GroupConfiguration, [Located<GroupPattern>])? {
@@ -199,6 +223,12 @@ struct ConsumerReader {
     let fromView = options["groups_from_view"].flatMap(reader.readFromView)
     let history = options["history"].flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options["group"] else {
+      if type == .view {
+        let configuration = GroupConfiguration(
+          layer: layer, templates: [], subscribe: subscribe, fromView: fromView, events: events,
+          options: values, history: history)
+        return (configuration, [])
+      }
       guard !isPreset else { return nil }
       return reading.refuse(
         .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range, hint: reader.example(type.rawValue))

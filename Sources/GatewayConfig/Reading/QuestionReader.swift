@@ -43,7 +43,7 @@ struct QuestionReader {
   // MARK: - The URL
 
   /// An `http` or `https` URL, or a Unix socket with a path. Only its path and its query may have places.
-  private func readURL(_ node: Node, headers: [String]) -> QuestionConfiguration? {
+  func readURL(_ node: Node, headers: [String]) -> QuestionConfiguration? {
     guard let text = reading.word(node, "a URL") else { return nil }
     let parts = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard !Self.server(of: parts[0]).contains("{") else {

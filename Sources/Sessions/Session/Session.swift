@@ -1,6 +1,7 @@
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import JSON
 import Transport
 import WebSocketCore
 
@@ -285,6 +286,15 @@ extension Session: ConsumerSession {
 
   func forward(_ kind: MessageKind, _ payload: RawSpan) {
     upstream?.send(kind, payload)
+  }
+
+  // Until the sessions of `consumer: view` have a conversation with it.
+  func ask(_ kind: MessageKind, _ payload: RawSpan) {}
+  var viewState: JSON? { nil }
+
+  var address: String? {
+    guard let membership, let layer else { return nil }
+    return layer.groups.address(of: membership)
   }
 
   func publish(_ event: Event) {

@@ -1,0 +1,144 @@
+package import JSON
+package import Routing
+package import WebSocketCore
+
+/// One question to the view of a route: what happened to a session.
+///
+/// A value without a connection. How it is written is the matter of the route's `protocol`.
+package struct ViewQuestion: Sendable, Equatable {
+  package enum Event: Sendable, Equatable {
+    /// Before the client is accepted.
+    ///
+    /// - Parameter isAgain: whether the session is open, and was reported as ended by mistake.
+    case connect(ConnectDetails, isAgain: Bool)
+    /// Messages of the client, in their order.
+    case receive([Message])
+    case disconnect(SessionEnd)
+    /// All sessions of this process on the route.
+    case alive([String])
+    /// `validate --connect`: nothing happened.
+    case check
+
+    package var name: String {
+      switch self {
+      case .connect: "connect"
+      case .receive: "receive"
+      case .disconnect: "disconnect"
+      case .alive: "alive"
+      case .check: "check"
+      }
+    }
+  }
+
+  package struct ConnectDetails: Sendable, Equatable {
+    /// What the client offers.
+    package var subprotocols: [String] = []
+    /// The fields that go with *connect* only: those of `headers`, in lower case.
+    package var fields: [HeaderField] = []
+
+    package init(subprotocols: [String] = [], fields: [HeaderField] = []) {
+      self.subprotocols = subprotocols
+      self.fields = fields
+    }
+  }
+
+  package struct Message: Sendable, Equatable {
+    package enum Payload: Sendable, Equatable {
+      /// UTF-8.
+      case text([UInt8])
+      case bytes([UInt8])
+    }
+
+    /// Counted within the session, from 1 on.
+    package var number: UInt64
+    package var payload: Payload
+
+    package init(number: UInt64, payload: Payload) {
+      self.number = number
+      self.payload = payload
+    }
+  }
+
+  /// The same for each attempt: the view answers the second one as it has answered the first one.
+  package var id: String
+  package var event: Event
+  /// Nil for *alive* and *check*.
+  package var session: ViewRecord?
+
+  package init(id: String, event: Event, session: ViewRecord?) {
+    self.id = id
+    self.event = event
+    self.session = session
+  }
+}
+
+/// How a session has ended, as its view is told.
+package struct SessionEnd: Sendable, Equatable {
+  /// RFC 6455 section 7.1.5: 1006 where no close frame came.
+  package var code: UInt16
+  package var reason: String
+  /// Since *connect* was asked. Seconds.
+  package var duration: Double
+  /// Whether another process reports it, because that of the session seems to have ended.
+  package var isPresumed = false
+
+  package init(code: UInt16, reason: String, duration: Double, isPresumed: Bool = false) {
+    self.code = code
+    self.reason = reason
+    self.duration = duration
+    self.isPresumed = isPresumed
+  }
+}
+
+/// What is kept of a session for its view, for as long as it lives and until its end was reported.
+package struct ViewRecord: Sendable, Equatable {
+  /// The name with which the session is reached (`{channel}`).
+  package var address: String
+  /// The name of the route.
+  package var route: String
+  /// Where its questions go: path and query.
+  package var target: String
+  /// The path of the client's request, without its query.
+  package var path: String
+  /// The query of the client's request without tokens; empty if there is none.
+  package var query: String
+  package var captures: Captures
+  /// The `Host` of the client's request.
+  package var host: String
+  /// The address of the client, and whether it has spoken TLS, for `X-Forwarded-*`.
+  package var client: String
+  package var isSecure: Bool
+  /// Nil for an anonymous client.
+  package var user: String?
+  package var claims: JSON?
+  /// What it is in; at the end what it was in last.
+  package var groups: [String]
+  /// The opaque value of the last answer, as JSON text of at most `longestState` bytes; nil before the first.
+  package var state: [UInt8]?
+  /// When *connect* was asked first. Seconds since 1970.
+  package var since: Double
+
+  /// In bytes.
+  package static let longestState = 4096
+
+  package init(
+    address: String, route: String, target: String, path: String, query: String, captures: Captures,
+    host: String, client: String, isSecure: Bool, user: String?, claims: JSON?, groups: [String],
+    state: [UInt8]? = nil, since: Double
+  ) {
+    self.address = address
+    self.route = route
+    self.target = target
+    self.path = path
+    self.query = query
+    self.captures = captures
+    self.host = host
+    self.client = client
+    self.isSecure = isSecure
+    self.user = user
+    self.claims = claims
+    self.groups = groups
+    self.state = state
+    self.since = since
+  }
+}
