@@ -13,6 +13,9 @@ import WebSocketCore
 private final class RecordingSession: ConsumerSession {
   let identity: Identity? = nil
   let takesTokens = false
+  let address: String? = nil
+  let viewState: JSON? = nil
+  var asked: [String] = []
   var sent: [String] = []
   var forwarded: [String] = []
   var published: [Event] = []
@@ -23,6 +26,10 @@ private final class RecordingSession: ConsumerSession {
 
   func forward(_ kind: MessageKind, _ payload: RawSpan) {
     forwarded.append("\(kind):" + String(decoding: [UInt8](copying: payload), as: UTF8.self))
+  }
+
+  func ask(_ kind: MessageKind, _ payload: RawSpan) {
+    asked.append("\(kind):" + String(decoding: [UInt8](copying: payload), as: UTF8.self))
   }
 
   func publish(_ event: Event) { published.append(event) }
