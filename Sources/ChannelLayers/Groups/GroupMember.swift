@@ -10,6 +10,15 @@ package protocol GroupMember: AnyObject {
   func close(code: UInt16, reason: String)
   /// An event of this member did not reach everybody.
   func undelivered(_ reason: Undelivered)
+  /// The place whose address it has (`LocalGroups.joinAlone`); nil if each of its places has an address of its own.
+  var ownMembership: Membership? { get }
+  /// Sends what its groups have ready, before it is sent something alone.
+  func catchUp()
+}
+
+extension GroupMember {
+  package var ownMembership: Membership? { nil }
+  package func catchUp() {}
 }
 
 package enum Delivery: Sendable, Equatable {
