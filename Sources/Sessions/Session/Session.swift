@@ -358,6 +358,8 @@ extension Session {
 }
 
 extension Session: GroupMember {
+  var userName: String? { identity?.user }
+
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
     // What hardly any delivery needs stands elsewhere, so that this one saves no registers for it.
     guard !isNoted else { return deliverNoted(frames, from: offset) }
