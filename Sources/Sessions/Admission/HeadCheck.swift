@@ -105,10 +105,10 @@ struct HeadCheck {
   private func request(
     to view: ViewConfiguration, of route: SessionRoute, _ path: RequestPath, _ match: RouteMatch,
     _ handshake: Handshake
-  ) throws(HandshakeRefusal) -> ViewRequest {
+  ) throws(HandshakeRefusal) -> ViewedRequest {
     let place = place(match.captures, showsHistory: route.numbered != nil)
     guard
-      let request = ViewRequest(
+      let request = ViewedRequest(
         view, request, path, place, handshake, from: client, hidden: route.auth?.tokenParameters ?? [])
     else { throw HandshakeRefusal(.badPlace) }
     return request

@@ -47,7 +47,7 @@ final class SessionOpening {
   /// The request to the upstream of a `proxy` route, before the client is accepted.
   var upstream: UpstreamRequest?
   /// What the view of a `view` route is told of the request.
-  var view: ViewRequest?
+  var view: ViewedRequest?
   /// The view has answered: it decides about the subprotocol.
   var answer: ViewAnswer?
   /// What was agreed on before the view was asked.

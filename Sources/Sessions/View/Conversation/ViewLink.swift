@@ -61,7 +61,7 @@ final class ViewLink {
 
   /// - Parameter patience: how long *connect* may take.
   init(
-    _ session: Session, _ view: ViewConfiguration, _ request: ViewRequest, by asker: any ViewAsker,
+    _ session: Session, _ view: ViewConfiguration, _ request: ViewedRequest, by asker: any ViewAsker,
     patience: Duration, _ completed: @escaping (Result<ViewAnswer, HandshakeRefusal>) -> Bool
   ) {
     self.session = session

@@ -15,7 +15,7 @@ private func record(_ state: String? = nil, user: String? = nil) -> ViewRecord {
     state: state.map { Array($0.utf8) }, since: 1000)
 }
 
-private func question(_ event: Question.Event, _ session: ViewRecord? = record()) -> Question {
+private func question(_ event: Question.Event, _ session: ViewRecord = record()) -> Question {
   Question(id: "00ff-1", event: event, session: session)
 }
 

@@ -4,7 +4,7 @@ import Routing
 import WebSocketCore
 
 /// What a view is told of the request that opens a session, made from its head.
-final class ViewRequest {
+final class ViewedRequest {
   /// Where the questions go: path and query.
   let target: String
   let path: String
