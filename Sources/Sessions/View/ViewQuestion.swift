@@ -14,8 +14,8 @@ package struct ViewQuestion: Sendable, Equatable {
     /// Messages of the client, in their order.
     case receive([Message])
     case disconnect(SessionEnd)
-    /// All sessions of this process on the route.
-    case alive([String])
+    /// Sessions of this process on the route.
+    case alive(Alive)
     /// `validate --connect`: nothing happened.
     case check
 
@@ -42,6 +42,27 @@ package struct ViewQuestion: Sendable, Equatable {
     }
   }
 
+  /// A part of the addresses of all sessions, so that what a view keeps of others can expire.
+  package struct Alive: Sendable, Equatable {
+    /// At most `most`.
+    package var addresses: [String]
+    /// From 1 on.
+    package var part: Int
+    package var parts: Int
+    /// When the next one is due. Seconds.
+    package var interval: Double
+
+    /// How many addresses one question has.
+    package static let most = 1000
+
+    package init(addresses: [String], part: Int, parts: Int, interval: Double) {
+      self.addresses = addresses
+      self.part = part
+      self.parts = parts
+      self.interval = interval
+    }
+  }
+
   package struct Message: Sendable, Equatable {
     package enum Payload: Sendable, Equatable {
       /// UTF-8.
@@ -64,6 +85,8 @@ package struct ViewQuestion: Sendable, Equatable {
   package var event: Event
   /// Nil for *alive* and *check*.
   package var session: ViewRecord?
+  /// How often it was asked before, so that its attempts are counted on.
+  package var earlierAttempts = 0
 
   package init(id: String, event: Event, session: ViewRecord?) {
     self.id = id
