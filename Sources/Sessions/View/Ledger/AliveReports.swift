@@ -47,7 +47,7 @@ final class AliveReports {
   private func goOn() {
     ticket = nil
     guard let route, let asker = worker.viewAsker(of: route), let part = parts.popFirst() else { return }
-    let question = ViewQuestion(id: worker.process.views.ids.next(), event: .alive(part), session: nil)
+    let question = ViewQuestion(id: ViewQuestionID.next(), event: .alive(part), session: nil)
     var terms = ViewTerms(asker: "")
     terms.lane = .reports
     terms.patience = interval / 2

@@ -47,7 +47,6 @@ package final class ViewLedger: ViewRegister {
   /// The most of other processes.
   private static let mostTaken = 1000
 
-  let ids = ViewQuestionIDs()
   let log: Logger
   private let state = Mutex(State())
   private let pace = SharedLogPace(most: 1)
@@ -150,7 +149,7 @@ package final class ViewLedger: ViewRegister {
   package func ended(_ record: ViewRecord, _ end: SessionEnd) {
     let known = remove(record.address)
     guard let route = known ?? route(named: record.route), route.asksDisconnect else { return }
-    let report = ViewReport(record: record, end: end, id: ids.next())
+    let report = ViewReport(record: record, end: end, id: ViewQuestionID.next())
     route.keptRecords?.keep(
       .init(
         address: record.address, kind: route.recordKind,
@@ -270,7 +269,7 @@ extension ViewLedger: SessionRecordsOwner {
         let found = try FoundRecord(record, on: route)
         add(
           ViewReport(
-            record: found.record, end: found.end, id: found.id ?? ids.next(),
+            record: found.record, end: found.end, id: found.id ?? ViewQuestionID.next(),
             origin: .taken(record.place, of: layer)), on: route)
       } catch {
         log.log(
