@@ -14,8 +14,8 @@ package struct ViewQuestion: Sendable, Equatable {
     /// Messages of the client, in their order.
     case receive([Message])
     case disconnect(SessionEnd)
-    /// Sessions of this process on the route.
-    case alive(Alive)
+    /// The sessions of this process on the route, or a part of them.
+    case alive(Presence)
     /// `validate --connect`: nothing happened.
     case check
 
@@ -30,6 +30,38 @@ package struct ViewQuestion: Sendable, Equatable {
     }
   }
 
+  package struct Presence: Sendable, Equatable {
+    package var addresses: [String]
+    /// Which part of the list it is, from 1 on, and of how many.
+    package var part: Int
+    package var parts: Int
+    /// After how long the next list follows. Seconds.
+    package var interval: Double
+
+    /// The most addresses of one question.
+    package static let most = 1000
+
+    package init(addresses: [String], part: Int = 1, parts: Int = 1, interval: Double) {
+      self.addresses = addresses
+      self.part = part
+      self.parts = parts
+      self.interval = interval
+    }
+  }
+
+  /// Where a question goes that is about no session.
+  package struct Place: Sendable, Equatable {
+    /// The name of the route.
+    package var route: String
+    /// Path and query.
+    package var target: String
+
+    package init(route: String, target: String) {
+      self.route = route
+      self.target = target
+    }
+  }
+
   package struct ConnectDetails: Sendable, Equatable {
     /// What the client offers.
     package var subprotocols: [String] = []
@@ -39,27 +71,6 @@ package struct ViewQuestion: Sendable, Equatable {
     package init(subprotocols: [String] = [], fields: [HeaderField] = []) {
       self.subprotocols = subprotocols
       self.fields = fields
-    }
-  }
-
-  /// A part of the addresses of all sessions, so that what a view keeps of others can expire.
-  package struct Alive: Sendable, Equatable {
-    /// At most `most`.
-    package var addresses: [String]
-    /// From 1 on.
-    package var part: Int
-    package var parts: Int
-    /// When the next one is due. Seconds.
-    package var interval: Double
-
-    /// How many addresses one question has.
-    package static let most = 1000
-
-    package init(addresses: [String], part: Int, parts: Int, interval: Double) {
-      self.addresses = addresses
-      self.part = part
-      self.parts = parts
-      self.interval = interval
     }
   }
 
@@ -85,13 +96,23 @@ package struct ViewQuestion: Sendable, Equatable {
   package var event: Event
   /// Nil for *alive* and *check*.
   package var session: ViewRecord?
-  /// How often it was asked before, so that its attempts are counted on.
+  /// Where the question goes.
+  package var place: Place
+  /// How often it was asked before by another `ask`, so that its attempts are counted on.
   package var earlierAttempts = 0
 
-  package init(id: String, event: Event, session: ViewRecord?) {
+  package init(id: String, event: Event, session: ViewRecord) {
     self.id = id
     self.event = event
     self.session = session
+    place = Place(route: session.route, target: session.target)
+  }
+
+  /// A question about no session.
+  package init(id: String, event: Event, place: Place) {
+    self.id = id
+    self.event = event
+    self.place = place
   }
 }
 
@@ -126,7 +147,7 @@ package struct ViewRecord: Sendable, Equatable {
   /// The query of the client's request without tokens; empty if there is none.
   package var query: String
   package var captures: Captures
-  /// The `Host` of the client's request.
+  /// The host that the client has asked for; a trusted proxy may have named it. Empty if it is not known.
   package var host: String
   /// The address of the client, and whether it has spoken TLS, for `X-Forwarded-*`.
   package var client: String

@@ -10,7 +10,8 @@ final class AliveReports {
   var route: SessionRoute?
   private unowned let worker: WorkerSessions
   private var timer: Timer?
-  private var parts: ArraySlice<ViewQuestion.Alive> = []
+  private var target = "/"
+  private var parts: ArraySlice<ViewQuestion.Presence> = []
   /// Of the question that is under way.
   private var ticket: (number: Int, asker: any ViewAsker)?
 
@@ -39,7 +40,9 @@ final class AliveReports {
     // What is left of the last time is out of date.
     forget()
     guard let route else { return }
-    parts = ViewQuestion.Alive.parts(of: worker.process.views.addresses(on: route.name), every: interval)[...]
+    let (addresses, target) = worker.process.views.presence(on: route)
+    self.target = target
+    parts = ViewQuestion.Presence.parts(of: addresses, every: interval)[...]
     goOn()
   }
 
@@ -47,7 +50,8 @@ final class AliveReports {
   private func goOn() {
     ticket = nil
     guard let route, let asker = worker.viewAsker(of: route), let part = parts.popFirst() else { return }
-    let question = ViewQuestion(id: ViewQuestionID.next(), event: .alive(part), session: nil)
+    let question = ViewQuestion(
+      id: ViewQuestionID.next(), event: .alive(part), place: .init(route: route.name, target: target))
     var terms = ViewTerms(asker: "")
     terms.lane = .reports
     terms.patience = interval / 2
@@ -55,12 +59,12 @@ final class AliveReports {
   }
 }
 
-extension ViewQuestion.Alive {
+extension ViewQuestion.Presence {
   /// The questions for all addresses: one without any where there are none.
-  static func parts(of addresses: [String], every interval: Duration) -> [ViewQuestion.Alive] {
+  static func parts(of addresses: [String], every interval: Duration) -> [ViewQuestion.Presence] {
     let count = max(1, (addresses.count + most - 1) / most)
     return (0..<count).map { index in
-      ViewQuestion.Alive(
+      ViewQuestion.Presence(
         addresses: Array(addresses.dropFirst(index * most).prefix(most)), part: index + 1, parts: count,
         interval: interval / .seconds(1))
     }

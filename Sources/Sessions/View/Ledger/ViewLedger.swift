@@ -19,6 +19,8 @@ package final class ViewLedger: ViewRegister {
     var isServed = true
     /// Of the sessions that have not ended.
     var addresses: Set<String> = []
+    /// The path that the last session's questions go to.
+    var target: String?
   }
 
   private struct State {
@@ -101,9 +103,16 @@ package final class ViewLedger: ViewRegister {
     Int(UInt(bitPattern: route.hashValue) % UInt(max(count, 1)))
   }
 
-  /// The sessions on a route that have not ended.
-  func addresses(on route: String) -> [String] {
-    state.withLock { $0.places[route].map { Array($0.addresses) } ?? [] }
+  /// The sessions on a route that have not ended, and a path at which its view can be asked about all of them.
+  func presence(on route: SessionRoute) -> (addresses: [String], target: String) {
+    let (addresses, target) = state.withLock { state in
+      let place = state.places[route.name]
+      return (Array(place?.addresses ?? []), place?.target)
+    }
+    // Most converters of paths admit it.
+    return (
+      addresses, target ?? route.configuration.consumer.view?.question.url.path?.filled { _ in "0" } ?? "/"
+    )
   }
 
   private func route(named name: String) -> SessionRoute? {
@@ -115,6 +124,7 @@ package final class ViewLedger: ViewRegister {
   package func enter(_ record: ViewRecord, _ noted: @escaping @Sendable (Bool) -> Void) {
     let route = state.withLock { state in
       state.places[record.route]?.addresses.insert(record.address)
+      state.places[record.route]?.target = String(record.target.prefix { $0 != "?" })
       return state.places[record.route]?.route
     }
     guard let route, let records = route.keptRecords else { return noted(true) }
