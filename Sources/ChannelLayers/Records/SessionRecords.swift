@@ -14,6 +14,9 @@ package protocol SessionRecords: AnyObject, Sendable {
   /// Removes a record of this process.
   func drop(_ address: String)
 
+  /// The records of this kind, and those to come, are of another one from now on.
+  func rename(_ kind: String, to new: String)
+
   /// Something is about to be done for a record that was taken over.
   ///
   /// - Parameter begun: called once, on any thread.

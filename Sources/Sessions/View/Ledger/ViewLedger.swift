@@ -67,6 +67,7 @@ package final class ViewLedger: ViewRegister {
   /// The routes that are served from now on. One that is gone is told what is left to tell.
   func serve(_ routes: [SessionRoute]) {
     let viewed = routes.filter { $0.configuration.consumer.view != nil }
+    var moved: [(layer: any SessionRecords, from: String, to: String)] = []
     let workers = state.withLock { state in
       for (name, place) in state.places {
         // A handshake that began before may still bring a session, so a route stays for one exchange.
@@ -74,11 +75,17 @@ package final class ViewLedger: ViewRegister {
         state.places[name]?.isServed = false
       }
       for route in viewed {
+        if let old = state.places[route.name]?.route, old.recordKind != route.recordKind,
+          let records = old.keptRecords
+        {
+          moved.append((records, old.recordKind, route.recordKind))
+        }
         state.places[route.name, default: Place(route: route)].route = route
         state.places[route.name]?.isServed = true
       }
       return state.workers
     }
+    for (records, old, new) in moved { records.rename(old, to: new) }
     if !workers.isEmpty { tell(workers, of: viewed) }
   }
 
@@ -291,11 +298,6 @@ extension ViewLedger: SessionRecordsOwner {
   }
 
   package func wereTaken(_ addresses: [String]) {
-    log.notice(
-      "views were told that sessions have ended which have not: they are asked \"connect\" again",
-      metadata: [
-        "sessions": "\(addresses.count)", "hint": "this process was stopped, or cut off from Redis",
-      ])
     let all = Set(addresses)
     for worker in state.withLock({ $0.workers }) { worker { $0.connectAgain(all) } }
   }
