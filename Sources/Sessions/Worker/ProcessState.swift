@@ -31,6 +31,7 @@ package final class ProcessState: Sendable {
   /// `limits.per_user`; nil if nothing is limited.
   package let users: UserTable?
   let ratePace = SharedLogPace(most: 4)
+  let viewPace = SharedLogPace(most: 4)
   /// A refused client may come thousands of times in a second.
   let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
