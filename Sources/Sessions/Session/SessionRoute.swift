@@ -26,6 +26,8 @@ final class SessionRoute: LiveRoute {
   let auth: RouteAuthenticator?
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
+  /// Names the route in the records of its sessions; empty without a view.
+  let recordKind: String
 
   init(_ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil, log: Logger)
   {
@@ -34,6 +36,7 @@ final class SessionRoute: LiveRoute {
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
     self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
     self.auth = auth
+    recordKind = configuration.consumer.view?.recordKind(of: configuration.name) ?? ""
     // Behind a `proxy` route messages are for the upstream.
     takesTokens = configuration.consumer.upstream == nil && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
