@@ -54,9 +54,10 @@ private let served: ServedRoutes? = {
     path: "routes.yaml", environment: ["KEY": String(repeating: "k", count: 64)], files: OneFile())
   guard let configuration = loaded.configuration else { return nil }
   let layers = ServedLayers([MemoryBackend(alias: "default", history: nil, hasPresence: false)])
+  let failures = UpstreamFailures(log: .quiet)
   return ServedRoutes(
-    configuration, layers, on: MultiThreadedEventLoopGroup.singleton, failures: UpstreamFailures(log: .quiet),
-    log: .quiet)
+    configuration, layers, on: MultiThreadedEventLoopGroup.singleton, failures: failures,
+    views: RouteViews(failures: failures, log: .quiet), log: .quiet)
 }()
 
 /// What an admission is told, in a form for tables.

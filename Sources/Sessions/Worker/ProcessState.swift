@@ -17,6 +17,7 @@ package final class ProcessState: Sendable {
   package let counters: ProcessCounters
   let tlsFailures: TLSFailures
   package let upstreamFailures: UpstreamFailures
+  private let views: RouteViews
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
   let compressionContexts: MemoryBudget
@@ -62,7 +63,12 @@ package final class ProcessState: Sendable {
     let upstreamFailures = UpstreamFailures(log: log)
     self.upstreamFailures = upstreamFailures
     self.loops = loops
-    current = Mutex(ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log))
+    let views = RouteViews(failures: upstreamFailures, log: log)
+    self.views = views
+    let routes = ServedRoutes(
+      configuration, layers, on: loops, failures: upstreamFailures, views: views, log: log)
+    views.keep(routes.routes)
+    current = Mutex(routes)
     compressionContexts = MemoryBudget(total: configuration.server.compressionMemory.bytes)
   }
 
@@ -71,11 +77,12 @@ package final class ProcessState: Sendable {
 
   /// Makes the routes of another configuration ready.
   package func routes(of configuration: Configuration) -> ServedRoutes {
-    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log)
+    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, views: views, log: log)
   }
 
   /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
   package func serve(_ routes: ServedRoutes) {
+    views.keep(routes.routes)
     current.withLock { $0 = routes }
     refusedOrders.forget()
   }
