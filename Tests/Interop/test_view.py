@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 ROUTES = """
 installed_apps: [view, broadcast]
 channel_layers: {default: LAYER}
-server: {workers: 2}
+server: {threads: 2}
 limits: {handshake: 5s}
 applications:
   main:
@@ -70,8 +70,8 @@ def gateway(request, serve):
     return serve(layer=f"{{backend: {request.param}, config: {{hosts: ['redis://127.0.0.1:{redis.port}']}}}}")
 
 
-def hello(to: str, group: str = "room_a", **more) -> dict:
-    return {"publish": {"group": group, "event": {"type": "hello", "to": to}, **more}}
+def hello(whom: str, group: str = "room_a", **more) -> dict:
+    return {"publish": {"group": group, "event": {"type": "hello", "to": whom}, **more}}
 
 
 def say(text: str) -> dict:
