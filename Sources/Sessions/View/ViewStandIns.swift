@@ -1,7 +1,3 @@
-import GatewayConfig
-
-// What others are about to replace.
-
 final class NoAsker: ViewAsker {
   func ask(
     _ question: ViewQuestion, _ terms: ViewTerms, _ completed: @escaping (ViewOutcome) -> Void

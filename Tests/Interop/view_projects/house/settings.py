@@ -3,7 +3,7 @@
 from common_settings import *  # noqa: F403
 from common_settings import INSTALLED_APPS, REST_FRAMEWORK
 
-INSTALLED_APPS = [*INSTALLED_APPS, "house", "multichat", "cabs", "whiteboard", "rpc", "notices", "presence"]
+INSTALLED_APPS = [*INSTALLED_APPS, "house", "multichat", "cabs", "whiteboard", "rpc", "notices", "presence", "journal"]
 ROOT_URLCONF = "house.urls"
 ASGI_APPLICATION = "house.asgi.application"
 WSGI_APPLICATION = "house.wsgi.application"

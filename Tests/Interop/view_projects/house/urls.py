@@ -3,6 +3,7 @@ from rest_framework_simplejwt.views import TokenObtainPairView
 
 from cabs.views import Invite, TaxiSocket
 from house import views
+from journal.views import JournalSocket
 from multichat.views import ChatSocket
 from notices.views import NoticeSocket, create
 from presence.views import PresenceSocket
@@ -25,4 +26,5 @@ urlpatterns = [
     path("ws/rpc/", RPCSocket.as_view()),
     path("ws/notices/", NoticeSocket.as_view()),
     path("ws/presence/<slug:room>/", PresenceSocket.as_view()),
+    path("ws/journal/<slug:room>/", JournalSocket.as_view()),
 ]
