@@ -46,6 +46,8 @@ package struct ViewConfiguration: Sendable, Hashable {
   package var secrets: [Secret]
   /// `unsigned:`, whether questions have no signature.
   package var isUnsigned = false
+  /// The captures of `<path:NAME>`: each may be several segments of the URL.
+  package var longCaptures: Set<String> = []
   package var on: Set<Event> = [.connect, .receive]
   /// `alive:`, how often the view is told who is there; nil for never.
   package var alive: Duration?

@@ -1,5 +1,5 @@
 extension Router {
-  /// The shortest path of the route with these captures; nil if another route would answer it, or if there is none.
+  /// The shortest path of the route with these captures, among which the remainder may be; nil if another route would answer it, or if there is none.
   func path(ofRoute index: Int, with values: [String: String], budget: WorkBudget) -> String? {
     let path = language(ofRoute: index, with: values, budget: budget)?.shortest
     return path.flatMap { answers($0, by: index, with: values) ? $0 : nil }
@@ -25,7 +25,9 @@ extension Router {
 
   private func answers(_ path: String, by index: Int, with values: [String: String]) -> Bool {
     guard let match = match(RequestPath(text: path)), match.route == index else { return false }
-    return values.allSatisfy { match.captures[$0.key] == $0.value }
+    return values.allSatisfy { name, value in
+      (name == RoutePattern.remainderName ? match.remainder : match.captures[name]) == value
+    }
   }
 }
 
