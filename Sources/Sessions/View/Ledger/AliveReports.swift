@@ -49,7 +49,8 @@ final class AliveReports {
   /// One part after the other, so that clients' questions do not wait for many of them.
   private func goOn() {
     ticket = nil
-    guard let route, let asker = worker.viewAsker(of: route), let part = parts.popFirst() else { return }
+    guard let route, let part = parts.popFirst() else { return }
+    let asker = worker.viewAsker(of: route)
     let question = ViewQuestion(
       id: ViewQuestionID.next(), event: .alive(part), place: .init(route: route.name, target: target))
     var terms = ViewTerms(asker: "")

@@ -144,7 +144,7 @@ final class RouteReports {
   }
 
   private func ask(_ report: ViewReport) {
-    guard let asker = worker.viewAsker(of: route) else { return failed(report, nil) }
+    let asker = worker.viewAsker(of: route)
     var terms = ViewTerms(asker: report.asker)
     terms.lane = .reports
     _ = asker.ask(report.question, terms) { [weak self] outcome in self?.answered(report, outcome) }
