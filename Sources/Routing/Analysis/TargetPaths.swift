@@ -1,5 +1,5 @@
 /// The paths that a URL with places leads to, as the server behind it reads them: decoded, and without slashes at the beginning.
-package struct TargetPaths: Sendable {
+package struct TargetPaths: Sendable, Equatable {
   package enum Part: Sendable {
     /// Decoded.
     case literal(String)
