@@ -148,7 +148,8 @@ extension Key {
     Key(
       "url", webSocketOptions, .word, required: [.webSocketRoute], needs: ["consumer"], of: [.view],
       home: "under a route with consumer: view",
-      "The view that is asked, an `http://`, `https://` or `unix:` URL: `http://127.0.0.1:8001/ws/chat/{room}/`."),
+      "The view that is asked, an `http://`, `https://` or `unix:` URL: `http://127.0.0.1:8001/ws/chat/{room}/`."
+    ),
     Key(
       "secret", webSocketOptions, .oneOrMore(.secret), needs: ["consumer"], of: [.view],
       home: "under a route with consumer: view",
@@ -237,6 +238,18 @@ extension Key {
       """
       A secret of at least 16 characters, or a list of secrets. With a list, a new secret can be given out before the old one is \
       withdrawn.
+      """),
+    Key(
+      "protocol", [.publish], .choice(of: PublishConfiguration.Wire.self), standard: "`json`",
+      """
+      How requests are written: `json`, or `grip` for back ends that publish with `django-grip` or `gripcontrol`, as to pushpin. \
+      See [from pushpin or Fanout](grip.md).
+      """),
+    Key(
+      "secret", [.publish], .oneOrMore(.secret),
+      """
+      With `protocol: grip`: the `key` of the back end's `GRIP_URL`, at least 16 bytes, with which it signs its tokens (JWT, HS256). A list \
+      while it is changed. Where that URL has no `iss`, the back end sends the key itself: write it as `token`.
       """),
     Key(
       "anonymous", [.publish], .truth, standard: "`false`",
