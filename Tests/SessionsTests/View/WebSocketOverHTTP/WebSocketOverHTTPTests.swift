@@ -16,7 +16,10 @@ private func record(_ state: String? = nil, user: String? = nil) -> ViewRecord {
 }
 
 private func question(_ event: Question.Event, _ session: ViewRecord? = record()) -> Question {
-  Question(id: "00ff-1", event: event, session: session)
+  guard let session else {
+    return Question(id: "00ff-1", event: event, place: .init(route: "chat", target: "/ws/1/"))
+  }
+  return Question(id: "00ff-1", event: event, session: session)
 }
 
 private func text(_ number: UInt64, _ text: String) -> Question.Message {
