@@ -42,10 +42,12 @@ extension PublishReader {
         .invalidValue, "the list of secrets is empty", at: node.range, hint: "secret: {env: GRIP_KEY}")
     }
     return node.items.compactMap { item in
-      guard let secret = reading.secretBytes(item, "\"secret\"") else { return nil }
+      guard let secret = reading.secretBytes(item, "\"secret\""), reading.isKey(secret, at: item.range) else {
+        return nil
+      }
       guard secret.bytes.count >= PublishConfiguration.shortestToken else {
         return reading.refuse(
-          .outOfRange,
+          .weakSecret,
           secret.bytes.isEmpty ? "the secret is empty" : "the secret is short enough to be guessed",
           at: item.range,
           hint: "\(PublishConfiguration.shortestToken) bytes or more are needed: openssl rand -hex 32")
