@@ -366,7 +366,7 @@ extension ViewAnswer.Publication {
   /// The event with those who are to get it.
   ///
   /// - Parameter isKeptBack: whether the session must not get it whoever else does.
-  fileprivate func addressed(from address: String, isKeptBack: Bool) -> Event {
+  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
     var event = event
     if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     if isKeptBack || recipients == .others {
