@@ -215,7 +215,9 @@ struct RedisRecordsTests {
     taker.records.finish(places[0])
     #expect(await taker.begin(places[1]) == .begun)
     back.clock.isStopped.store(false, ordering: .relaxed)
-    #expect(await until { await taker.begin(places[2]) == .gone })
+    let old = "asgi:sluice:views:records:\(back.id)-0-k"
+    #expect(await until { (try? await say("EXISTS", old)) == .integer(0) })
+    #expect(await taker.begin(places[2]) == .gone)
     let lot = "asgi:sluice:views:records:\(back.id)-1-k"
     #expect(await until { (try? await say("HLEN", lot)) == .integer(3) })
     #expect(back.owner.again == [])
