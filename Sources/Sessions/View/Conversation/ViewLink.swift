@@ -369,10 +369,9 @@ extension ViewAnswer.Publication {
   func addressed(from address: String, isKeptBack: Bool = false) -> Event {
     var event = event
     if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
-    if isKeptBack || recipients == .others {
-      event.fields.append(.init("sluice.except", .json(.string(address))))
-    }
-    if case .user(let user) = recipients { event.fields.append(.init("sluice.user", .json(.string(user)))) }
-    return event
+    var all = EventRecipients()
+    if isKeptBack || recipients == .others { all.except = [address] }
+    if case .user(let user) = recipients { all.user = user }
+    return event.addressed(to: all)
   }
 }
