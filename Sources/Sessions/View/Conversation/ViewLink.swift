@@ -366,13 +366,12 @@ extension ViewAnswer.Publication {
   /// The event with those who are to get it.
   ///
   /// - Parameter isKeptBack: whether the session must not get it whoever else does.
-  fileprivate func addressed(from address: String, isKeptBack: Bool) -> Event {
+  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
     var event = event
     if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
-    if isKeptBack || recipients == .others {
-      event.fields.append(.init("sluice.except", .json(.string(address))))
-    }
-    if case .user(let user) = recipients { event.fields.append(.init("sluice.user", .json(.string(user)))) }
-    return event
+    var all = EventRecipients()
+    if isKeptBack || recipients == .others { all.except = [address] }
+    if case .user(let user) = recipients { all.user = user }
+    return event.addressed(to: all)
   }
 }

@@ -144,10 +144,11 @@ final class RouteReports {
   }
 
   private func ask(_ report: ViewReport) {
-    let asker = worker.viewAsker(of: route)
     var terms = ViewTerms(asker: report.asker)
     terms.lane = .reports
-    _ = asker.ask(report.question, terms) { [weak self] outcome in self?.answered(report, outcome) }
+    _ = worker.viewAsker(of: route).ask(report.question, terms) { [weak self] outcome in
+      self?.answered(report, outcome)
+    }
   }
 
   private func answered(_ report: ViewReport, _ outcome: ViewOutcome) {
@@ -200,7 +201,7 @@ final class RouteReports {
         )
         continue
       }
-      worker.end(of: route.layer)?.publish(publication.routed(except: record.address), to: publication.group)
+      worker.end(of: route.layer)?.publish(publication.addressed(from: record.address), to: publication.group)
       {
         [route, worker, pace] published in
         guard let reason = published.undelivered else { return }
@@ -215,20 +216,5 @@ final class RouteReports {
     worker.process.log.log(
       "an answer of a view was carried out in part", at: .warning, paced: pace,
       ["route": "\(route.name)", "event": "disconnect", "reason": "\(reason)"])
-  }
-}
-
-extension ViewAnswer.Publication {
-  /// The event with those who do not get it.
-  ///
-  /// - Parameter address: the session that the question was about.
-  func routed(except address: String) -> Event {
-    var event = event
-    switch recipients {
-    case .all: break
-    case .others: event.fields.append(.init("sluice.except", .text(Array(address.utf8))))
-    case .user(let name): event.fields.append(.init("sluice.user", .text(Array(name.utf8))))
-    }
-    return event
   }
 }
