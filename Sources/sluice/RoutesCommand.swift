@@ -76,7 +76,8 @@ extension HTTPAction {
 extension PublishConfiguration {
   var summary: String {
     "publish \(groups.map(\.text).joined(separator: ", "))"
-      + (isAnonymous ? " (anybody)" : tokens.isEmpty ? "" : " (token)")
+      + (wire == .grip ? ", protocol grip" : "")
+      + (isAnonymous ? " (anybody)" : tokens.isEmpty && secrets.isEmpty ? "" : " (token)")
   }
 }
 

@@ -231,6 +231,18 @@ extension Key {
       withdrawn.
       """),
     Key(
+      "protocol", [.publish], .choice(of: PublishConfiguration.Wire.self), standard: "`json`",
+      """
+      How requests are written: `json`, or `grip` for back ends that publish with `django-grip` or `gripcontrol`, as to pushpin. \
+      See [from pushpin or Fanout](grip.md).
+      """),
+    Key(
+      "secret", [.publish], .oneOrMore(.secret),
+      """
+      With `protocol: grip`: the `key` of the back end's `GRIP_URL`, at least 16 bytes, with which it signs its tokens (JWT, HS256). A list \
+      while it is changed. Where that URL has no `iss`, the back end sends the key itself: write it as `token`.
+      """),
+    Key(
       "anonymous", [.publish], .truth, standard: "`false`",
       """
       `true`: no token is needed, except for `disconnect`. A route without `anonymous`, `token`, and `auth: NAME` beside `publish` is an \
