@@ -39,7 +39,7 @@ struct ViewConfigurationTests {
     let options = """
       url: "unix:/run/app.sock", host: upstream, headers: [Cookie, X-Own], timeout: 2s, idle_timeout: 4s,
                  connect_timeout: 3s, on: [connect, receive, disconnect], alive: 1m, batch: 10, in_flight: 16, on_failure: reply,
-                 retry: true, protocol: websocket-over-http, groups_from_view: ["room_<int:id>"], group: [a, b]
+                 retry: true, protocol: json, groups_from_view: ["room_<int:id>"], group: [a, b]
       """
     let route = try route(options)
     let view = try #require(route.consumer.view)
@@ -49,7 +49,7 @@ struct ViewConfigurationTests {
     #expect(view.question.headers == ["cookie", "x-own"] && view.question.timeout == .seconds(2))
     #expect(view.on == [.connect, .receive, .disconnect] && view.alive == .seconds(60))
     #expect(view.batch == 10 && view.inFlight == 16 && view.onFailure == .reply && view.repeatsReceive)
-    #expect(view.wire == .webSocketOverHTTP)
+    #expect(view.wire == .json)
     let groups = try #require(route.consumer.group)
     #expect(groups.text == "a, b" && groups.fromView?.text == "room_<int:id>" && !groups.takesMessages)
     #expect(try #require(try self.order()).order == .none)
