@@ -298,10 +298,10 @@ def test_with_memory_a_stop_says_what_was_not_told(view, start):
 
 
 def test_a_view_hears_who_is_there(view, start):
-    gateway = start(None, options="alive: 1s")
+    gateway = start(None, options="alive: 10s")
     # Also where nobody is.
     empty = wait_until(lambda: view.of("alive"), 20)[0]
-    assert (empty["addresses"], empty["part"], empty["parts"], empty["interval"], empty["route"]) == ([], 1, 1, 1, "room")
+    assert (empty["addresses"], empty["part"], empty["parts"], empty["interval"], empty["route"]) == ([], 1, 1, 10, "room")
     assert "address" not in empty and empty.target == "/ws/0/"
     one, other = open_sessions(gateway, 2)
     both = addresses(view.of("connect"))
@@ -324,17 +324,17 @@ def test_rows_of_a_killed_gateway_expire(view, start):
         elif question["event"] == "alive":
             now = time.monotonic()
             rows.update({address: now for address in question["addresses"] if address in rows})
-            for address in [address for address, seen in rows.items() if now - seen > 3 * question["interval"]]:
+            for address in [address for address, seen in rows.items() if now - seen > 1.5 * question["interval"]]:
                 del rows[address]
         return None
 
     view.answer = answer
-    first = start(None, options="alive: 1s")
-    second = start(None, options="alive: 1s")
+    first = start(None, options="alive: 10s")
+    second = start(None, options="alive: 10s")
     open_sessions(first, 3)
     (kept,) = open_sessions(second, 1)
     assert len(rows) == 4
     first.process.send_signal(signal.SIGKILL)
-    wait_until(lambda: list(rows) == [view.of("connect")[-1]["address"]], 20, "only the one of the living gateway is left")
+    wait_until(lambda: list(rows) == [view.of("connect")[-1]["address"]], 40, "only the one of the living gateway is left")
     kept.close()
     wait_until(lambda: rows == {})
