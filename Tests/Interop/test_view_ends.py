@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import socket
 import time
 
 import pytest
@@ -73,6 +74,11 @@ def addresses(questions) -> list[str]:
     return sorted(question["address"] for question in questions)
 
 
+def vanish(session) -> None:
+    """Ends the connection without a close frame."""
+    session.socket.shutdown(socket.SHUT_RDWR)
+
+
 def records(redis) -> list[str]:
     """The lots of records, and what is in none."""
     return [key.decode() for key in redis.client().keys("asgi:sluice:views:records:*")]
@@ -98,7 +104,7 @@ def test_a_view_is_told_of_each_end(view, start, redis, layer):
     (question,) = told(view, 1)
     assert (question["code"], question["reason"]) == (4001, "bye") and 0 <= question["duration"] < 20
     assert "presumed" not in question and question["groups"] == ["room_r"] and question["route"] == "room"
-    other.socket.close()
+    vanish(other)
     assert told(view, 2)[1]["code"] == 1006
     assert addresses(view.of("disconnect")) == addresses(view.of("connect"))
     wait_until(lambda: records(redis) == [], what="nothing is left in Redis")
@@ -158,7 +164,7 @@ def test_a_killed_gateway(view, start, redis, layer):
     assert second.says("telling views the ends of sessions of another process")
     wait_until(lambda: len(records(redis)) == 1, what="only the record of the living is left")
     for session in sessions:
-        session.socket.close()
+        vanish(session)
     for session in others:
         session.close()
     assert addresses(told(view, 203)) == addresses(view.of("connect"))
