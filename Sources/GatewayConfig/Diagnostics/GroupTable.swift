@@ -62,6 +62,7 @@ package struct GroupTable: Sendable {
     var facts = [own.use.access.words, own.use.audience.shortWords]
     if own.key == .subscribe { facts[0] = "may subscribe" }
     if own.key == .view { facts[0] = "a view may name it" }
+    if own.key == .receive { facts[0] = "may send \(own.eventType ?? "events")" }
     if own.use.isShared { facts.append("shared") }
     var text = Self.wrapped("\(own.use.pattern.text): \(facts.joined(separator: ", "))", indent: 4)
     for encounter in row.neighbours { text += line(encounter) }

@@ -124,6 +124,7 @@ extension Key {
     Key(
       "events", webSocketOptions, events, needs: ["consumer"], of: ofGroups,
       "Event type → JSON with `\"{field}\"` places, or `event` for the whole event."),
+  ] + messages + [
     Key(
       "publish", webSocketOptions, .choice(of: ConsumerConfiguration.PublishPolicy.self), needs: ["consumer"],
       of: [.broadcast], standard: "`everyone`",
