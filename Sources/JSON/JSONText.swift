@@ -11,21 +11,51 @@ package enum JSONText {
       return text.append(text: string)
     }
     for byte in string.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-        text.append(UInt8(ascii: "\\"))
-        text.append(byte)
-      case 0x0A: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
-      case 0x0D: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "r")])
-      case 0x09: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
-      case 0..<0x20:
-        text.append(contentsOf: "\\u00".utf8)
-        let digits = byte.hexadecimalDigits()
-        text.append(digits.0)
-        text.append(digits.1)
-      default: text.append(byte)
-      }
+      if needsEscape(byte) { append(escaped: byte, to: &text) } else { text.append(byte) }
     }
+  }
+
+  /// Appends a string with its quotes.
+  ///
+  /// - Parameter utf8: valid UTF-8. What needs no escape is copied in one piece.
+  package static func append(utf8: RawSpan, to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\""))
+    var start = 0
+    while let next = offsetOfEscape(in: utf8, from: start) {
+      text.append(copying: utf8.extracting(start..<next))
+      append(escaped: utf8[next], to: &text)
+      start = next + 1
+    }
+    text.append(copying: utf8.extracting(start..<utf8.byteCount))
+    text.append(UInt8(ascii: "\""))
+  }
+
+  private static func append(escaped byte: UInt8, to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\\"))
+    switch byte {
+    case 0x0A: text.append(UInt8(ascii: "n"))
+    case 0x0D: text.append(UInt8(ascii: "r"))
+    case 0x09: text.append(UInt8(ascii: "t"))
+    case 0..<0x20:
+      text.append(contentsOf: "u00".utf8)
+      let digits = byte.hexadecimalDigits()
+      text.append(digits.0)
+      text.append(digits.1)
+    default: text.append(byte)
+    }
+  }
+
+  private static func offsetOfEscape(in bytes: RawSpan, from start: Int) -> Int? {
+    let each: UInt64 = 0x0101_0101_0101_0101
+    var offset = bytes.skipWords(from: start) { word in
+      let (quote, backslash) = (word ^ 0x22 * each, word ^ 0x5C * each)
+      return (word &- 0x20 * each) & ~word | (quote &- each) & ~quote | (backslash &- each) & ~backslash
+    }
+    while offset < bytes.byteCount {
+      if needsEscape(bytes[offset]) { return offset }
+      offset += 1
+    }
+    return nil
   }
 
   private static func needsEscape(_ byte: UInt8) -> Bool {

@@ -15,11 +15,17 @@ package protocol GroupMember: AnyObject {
   var userName: String? { get }
   /// The opaque value that a view keeps about it; nil if there is none.
   var viewState: JSON? { get }
+  /// The place whose address it has (`LocalGroups.joinAlone`); nil if each of its places has an address of its own.
+  var ownMembership: Membership? { get }
+  /// Sends what its groups have ready, before it is sent something alone.
+  func catchUp()
 }
 
 extension GroupMember {
   package var userName: String? { nil }
   package var viewState: JSON? { nil }
+  package var ownMembership: Membership? { nil }
+  package func catchUp() {}
 }
 
 package enum Delivery: Sendable, Equatable {

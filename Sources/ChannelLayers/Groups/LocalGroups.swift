@@ -88,6 +88,16 @@ public final class LocalGroups {
     return membership
   }
 
+  /// Adds the session to no group: it has an address then, whatever groups it joins and leaves.
+  package func joinAlone(
+    _ member: any GroupMember, route: ObjectIdentifier, renderer: any EventRenderer
+  ) -> Membership {
+    join(member, group: Self.nowhere, route: route, renderer: renderer)
+  }
+
+  /// No group can have this name.
+  static let nowhere = ":alone"
+
   private func audience(
     of group: String, _ route: ObjectIdentifier, _ renderer: any EventRenderer
   ) -> Audience {
@@ -203,7 +213,7 @@ public final class LocalGroups {
 
   /// The address with which other processes reach the member.
   package func address(of membership: Membership) -> String {
-    addresses.address(of: membership.number)
+    addresses.address(of: (membership.member.ownMembership ?? membership).number)
   }
 
   /// Renders an event for one member, after the frames of its group.
@@ -230,6 +240,7 @@ public final class LocalGroups {
   private func write(_ frames: SharedBytes, _ rendering: Rendering, to membership: Membership) {
     if frames.count > 0 {
       counters.writes += 1
+      membership.member.catchUp()
       _ = membership.audience.catchUp(membership)
       if membership.member.deliver(frames, from: 0) == .queueOverLimit {
         return membership.member.fellBehind()

@@ -1,7 +1,5 @@
-import Bytes
 import ChannelLayers
 import Consumers
-import GatewayConfig
 import JSON
 import Routing
 import Sessions
@@ -49,10 +47,10 @@ struct PublishRequest: Sendable {
     // A misspelt member is reported as unknown, and not as a missing one.
     try item.check(names)
     let groups = try Self.groups(item)
-    var event = try event(item)
+    var event = try item.event(mayBeWhole: sender.maySendEvents)
     event.fields += sender.stamp(on: event)
     event = event.addressed(to: try Self.recipients(item))
-    if try Self.isEphemeral(item) { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
+    if try item.isTrue("ephemeral") { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
         .publishTooLarge,
@@ -99,15 +97,6 @@ struct PublishRequest: Sendable {
     }
   }
 
-  /// `"ephemeral": true`: for what no history keeps.
-  private static func isEphemeral(_ item: RequestObject) throws(PublishRefusal) -> Bool {
-    guard let range = item.value("ephemeral") else { return false }
-    guard case .bool(let value) = item.json(range) else {
-      throw PublishRefusal(malformed: "\"ephemeral\" in \(item.what) must be true or false")
-    }
-    return value
-  }
-
   /// `"except": ADDRESS`, or a list of addresses, and `"to": {"user": USER}`.
   private static func recipients(_ item: RequestObject) throws(PublishRefusal) -> EventRecipients {
     var recipients = EventRecipients()
@@ -145,90 +134,9 @@ struct PublishRequest: Sendable {
   /// Bytes.
   private static let longestAddress = 255
 
-  // MARK: - Events
-
-  private static let contents = ["event", "message", "text", "bytes"]
-  private static let names = ["group", "groups", "ephemeral", "except", "to"] + contents
+  private static let names = ["group", "groups", "ephemeral", "except", "to"] + RequestObject.eventContents
   private static let namesOfBatch = ["idempotency_key", "batch"]
   private static let namesOfOne = namesOfBatch + names
-
-  private func event(_ item: RequestObject) throws(PublishRefusal) -> Event {
-    var found: (key: String, value: Range<Int>)?
-    for key in Self.contents {
-      guard let value = item.value(key) else { continue }
-      if let found {
-        throw PublishRefusal(malformed: "\(item.what) can have \"\(found.key)\" or \"\(key)\", not both")
-      }
-      found = (key, value)
-    }
-    switch found?.key {
-    case "event":
-      guard sender.maySendEvents else {
-        throw PublishRefusal(
-          .publishNotAllowed,
-          "this route takes \"message\", \"text\" or \"bytes\" from you, not an \"event\": \"events\" is not in its \"allow\""
-        )
-      }
-      return try Self.event(try item.object(found?.value, what: "the event of \(item.what)"))
-    case "message":
-      let value = found.map { item.bytes($0.value) } ?? []
-      return Event(type: "chat.message", fields: [.init("message", .encodedJSON(value))])
-    case "text":
-      let text = try item.string("text") ?? ""
-      return Event(type: "broadcast.message", fields: [.init("text", .text(Array(text.utf8)))])
-    case "bytes":
-      guard let text = try item.string("bytes"), let bytes = Base64.decode(Array(text.utf8)) else {
-        throw PublishRefusal(malformed: "\"bytes\" in \(item.what) must be base64 (RFC 4648 section 4)")
-      }
-      return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(bytes))])
-    default:
-      throw PublishRefusal(
-        malformed: "\(item.what) needs an \"event\", or a \"message\", \"text\" or \"bytes\"")
-    }
-  }
-
-  private static func event(_ object: RequestObject) throws(PublishRefusal) -> Event {
-    guard let type = try object.string("type") else {
-      throw PublishRefusal(malformed: "\(object.what) needs a \"type\"")
-    }
-    try check(type: type)
-    var event = Event(type: type)
-    for (name, range) in object.members where name != "type" {
-      // channels_redis writes the receiving channels of a message beside its fields.
-      guard !name.isEmpty, !name.hasPrefix("__"), name.utf8.count <= 255 else {
-        throw PublishRefusal(
-          malformed: "an event cannot have a field called \"\(RequestObject.shown(name))\"")
-      }
-      event.fields.append(.init(name, value(object, range)))
-    }
-    return event
-  }
-
-  private static func check(type: String) throws(PublishRefusal) {
-    guard (1...100).contains(type.utf8.count), type.utf8.allSatisfy(GroupName.isLegal),
-      !type.hasPrefix("_"), !type.hasPrefix(".")
-    else {
-      throw PublishRefusal(
-        malformed:
-          "\"\(RequestObject.shown(type))\" is not a valid event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
-      )
-    }
-    guard !HandlerName.isReserved(type) else {
-      throw PublishRefusal(
-        malformed:
-          "\"\(RequestObject.shown(type))\" is reserved: event types that begin with \"sluice.\" are Sluice's own"
-      )
-    }
-  }
-
-  /// Lists and objects are passed on as they were written.
-  private static func value(_ object: RequestObject, _ range: Range<Int>) -> EventValue {
-    switch object.json(range) {
-    case .string(let text): .text(Array(text.utf8))
-    case .array, .object: .encodedJSON(object.bytes(range))
-    case let value: .json(value)
-    }
-  }
 }
 
 /// The sender of a publish request, as far as it decides what the request may contain.

@@ -1,4 +1,5 @@
 import Bytes
+import Sessions
 
 /// The query of a request. Its values are asked for one by one, and any other parameter is an error.
 struct RequestQuery {

@@ -46,10 +46,16 @@ package struct ForwardedHeaders {
   ///
   /// - Parameter host: the `Host` field of the request; empty if it has none.
   package static func added(host: String, client: Client) -> [HeaderField] {
+    added(host: client.host(host), address: client.peer.host, isSecure: client.isSecure)
+  }
+
+  /// - Parameters:
+  ///   - host: what the client has asked for; empty if it is not known.
+  ///   - address: of the client.
+  static func added(host: String, address: String?, isSecure: Bool) -> [HeaderField] {
     var fields: [HeaderField] = []
-    if let address = client.peer.host { fields.append(HeaderField(name: "X-Forwarded-For", value: address)) }
-    fields.append(HeaderField(name: "X-Forwarded-Proto", value: client.isSecure ? "https" : "http"))
-    let host = client.host(host)
+    if let address { fields.append(HeaderField(name: "X-Forwarded-For", value: address)) }
+    fields.append(HeaderField(name: "X-Forwarded-Proto", value: isSecure ? "https" : "http"))
     if !host.isEmpty { fields.append(HeaderField(name: "X-Forwarded-Host", value: host)) }
     return fields
   }

@@ -37,6 +37,14 @@ package struct ViewAnswer: Sendable, Equatable {
     }
   }
 
+  /// What becomes of a session that is not asked about for a while.
+  package enum Idle: Sendable, Equatable {
+    /// Nothing.
+    case silent
+    /// The view is asked with no message, after that long without a question.
+    case asked(after: Duration)
+  }
+
   package var actions: [Action] = []
   /// The new opaque value as JSON text; nil if the answer has none, so that the old one stays.
   package var state: [UInt8]?
@@ -48,6 +56,11 @@ package struct ViewAnswer: Sendable, Equatable {
   package var claims: JSON?
   /// Of *connect*: one of those that the client offers.
   package var subprotocol: String?
+  /// Holds until another answer says otherwise; nil if the answer says nothing. Only of `protocol: websocket-over-http`.
+  package var idle: Idle?
+  /// What of the answer is not done, and harms nobody: a few sentences without a full stop, for the log. Only of
+  /// `protocol: websocket-over-http`.
+  package var passedOver: [String] = []
 
   package init() {}
 }
@@ -76,5 +89,21 @@ package struct ViewFailure: Error, Sendable, Equatable {
     self.reason = reason
     self.mayHaveRun = mayHaveRun
     self.retryAfter = retryAfter
+  }
+}
+
+extension ViewAnswer.Publication {
+  /// The event with those who are to get it.
+  ///
+  /// - Parameters:
+  ///   - address: of the session that the question was about.
+  ///   - isKeptBack: whether the session must not get it whoever else does.
+  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
+    var event = event
+    if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
+    var chosen = EventRecipients()
+    if isKeptBack || recipients == .others { chosen.except = [address] }
+    if case .user(let user) = recipients { chosen.user = user }
+    return event.addressed(to: chosen)
   }
 }

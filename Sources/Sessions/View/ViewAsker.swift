@@ -7,7 +7,8 @@ protocol ViewAsker: AnyObject {
   ///
   /// - Returns: the ticket of the question.
   func ask(
-    _ question: ViewQuestion, _ terms: ViewTerms, _ completed: @escaping (ViewOutcome) -> Void) -> Int
+    _ question: ViewQuestion, _ terms: ViewTerms, _ completed: @escaping (ViewOutcome) -> Void
+  ) -> Int
 
   /// The answer is not needed any more. A question that was sent already runs on in the view.
   ///

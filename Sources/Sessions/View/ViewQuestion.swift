@@ -14,8 +14,8 @@ package struct ViewQuestion: Sendable, Equatable {
     /// Messages of the client, in their order.
     case receive([Message])
     case disconnect(SessionEnd)
-    /// All sessions of this process on the route.
-    case alive([String])
+    /// The sessions of this process on the route, or a part of them.
+    case alive(Presence)
     /// `validate --connect`: nothing happened.
     case check
 
@@ -27,6 +27,38 @@ package struct ViewQuestion: Sendable, Equatable {
       case .alive: "alive"
       case .check: "check"
       }
+    }
+  }
+
+  package struct Presence: Sendable, Equatable {
+    package var addresses: [String]
+    /// Which part of the list it is, from 1 on, and of how many.
+    package var part: Int
+    package var parts: Int
+    /// After how long the next list follows. Seconds.
+    package var interval: Double
+
+    /// The most addresses of one question.
+    package static let most = 1000
+
+    package init(addresses: [String], part: Int = 1, parts: Int = 1, interval: Double) {
+      self.addresses = addresses
+      self.part = part
+      self.parts = parts
+      self.interval = interval
+    }
+  }
+
+  /// Where a question goes that is about no session.
+  package struct Place: Sendable, Equatable {
+    /// The name of the route.
+    package var route: String
+    /// Path and query.
+    package var target: String
+
+    package init(route: String, target: String) {
+      self.route = route
+      self.target = target
     }
   }
 
@@ -64,11 +96,23 @@ package struct ViewQuestion: Sendable, Equatable {
   package var event: Event
   /// Nil for *alive* and *check*.
   package var session: ViewRecord?
+  /// Where the question goes.
+  package var place: Place
+  /// How often it was asked before by another `ask`, so that its attempts are counted on.
+  package var earlierAttempts = 0
 
-  package init(id: String, event: Event, session: ViewRecord?) {
+  package init(id: String, event: Event, session: ViewRecord) {
     self.id = id
     self.event = event
     self.session = session
+    place = Place(route: session.route, target: session.target)
+  }
+
+  /// A question about no session.
+  package init(id: String, event: Event, place: Place) {
+    self.id = id
+    self.event = event
+    self.place = place
   }
 }
 
@@ -103,7 +147,7 @@ package struct ViewRecord: Sendable, Equatable {
   /// The query of the client's request without tokens; empty if there is none.
   package var query: String
   package var captures: Captures
-  /// The `Host` of the client's request.
+  /// The host that the client has asked for; a trusted proxy may have named it. Empty if it is not known.
   package var host: String
   /// The address of the client, and whether it has spoken TLS, for `X-Forwarded-*`.
   package var client: String

@@ -1,3 +1,4 @@
+import ChannelLayers
 package import GatewayConfig
 package import Logging
 package import NIOCore
@@ -30,11 +31,14 @@ package final class ProcessState: Sendable {
   /// `limits.per_user`; nil if nothing is limited.
   package let users: UserTable?
   let ratePace = SharedLogPace(most: 4)
+  let viewPace = SharedLogPace(most: 4)
   /// A refused client may come thousands of times in a second.
   let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
   package let orders = StandingOrders()
   let refusedOrders = RefusedOrders()
+  /// The sessions that views are to be told the end of.
+  package let views: ViewLedger
 
   private let readiness = Atomic<Bool>(false)
 
@@ -62,7 +66,11 @@ package final class ProcessState: Sendable {
     let upstreamFailures = UpstreamFailures(log: log)
     self.upstreamFailures = upstreamFailures
     self.loops = loops
-    current = Mutex(ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log))
+    let routes = ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log)
+    current = Mutex(routes)
+    views = ViewLedger(log: log)
+    views.serve(routes.routes)
+    for layer in layers.all { layer.records?.connect(to: views) }
     compressionContexts = MemoryBudget(total: configuration.server.compressionMemory.bytes)
   }
 
@@ -77,6 +85,7 @@ package final class ProcessState: Sendable {
   /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
   package func serve(_ routes: ServedRoutes) {
     current.withLock { $0 = routes }
+    views.serve(routes.routes)
     refusedOrders.forget()
   }
 

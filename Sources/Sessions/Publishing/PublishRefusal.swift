@@ -1,18 +1,19 @@
 import GatewayConfig
-import JSON
-import Sessions
-import WebSocketCore
+package import JSON
+package import WebSocketCore
 
 /// Why a request on a `publish` route is refused: a row of the table of refusals, whose answer is JSON.
-struct PublishRefusal: Error {
-  let row: Refusal
+package struct PublishRefusal: Error {
+  package let row: Refusal
   /// Further fields of the line in the log, which are not for the client.
-  let facts: [String: String]
+  package let facts: [String: String]
 
   /// - Parameters:
   ///   - text: the sentence for the client; nil for that of the row.
   ///   - fields: header fields besides those of the row.
-  init(_ row: Refusal, _ text: String? = nil, fields: [HeaderField] = [], facts: [String: String] = [:]) {
+  package init(
+    _ row: Refusal, _ text: String? = nil, fields: [HeaderField] = [], facts: [String: String] = [:]
+  ) {
     var row = row
     row.text = text ?? row.text
     row.fields += fields
@@ -20,23 +21,23 @@ struct PublishRefusal: Error {
     self.facts = facts
   }
 
-  init(malformed text: String) {
+  package init(malformed text: String) {
     self.init(.publishMalformed, text)
   }
 
   /// - Parameter kind: of what has the name: `member`.
-  init(unknown kind: String, _ name: String, in what: String, known: [String]) {
+  package init(unknown kind: String, _ name: String, in what: String, known: [String]) {
     let name = RequestObject.shown(name)
     let hint = NearestName.hint(for: name, in: known).map { ": \($0)" } ?? ""
     self.init(malformed: "unknown \(kind) \"\(name)\" in \(what)\(hint)")
   }
 
-  static func busy(_ message: String) -> PublishRefusal {
+  package static func busy(_ message: String) -> PublishRefusal {
     PublishRefusal(.publishBusy, message)
   }
 
   /// `{"error": TEXT}`
-  var answer: HTTPAnswer {
+  package var answer: HTTPAnswer {
     .json(row.answerStatus, ["error": .string(row.text)], fields: row.fields)
   }
 }
@@ -47,14 +48,14 @@ extension HTTPAnswer {
     HeaderField(name: "Cache-Control", value: "no-store"),
   ]
 
-  static func json(_ status: Int, _ value: JSON, fields: [HeaderField] = []) -> HTTPAnswer {
+  package static func json(_ status: Int, _ value: JSON, fields: [HeaderField] = []) -> HTTPAnswer {
     var text = value.bytes
     text.append(UInt8(ascii: "\n"))
     return .json(status, text: text, fields: fields)
   }
 
   /// - Parameter text: with its line feed.
-  static func json(_ status: Int, text: [UInt8], fields: [HeaderField] = []) -> HTTPAnswer {
+  package static func json(_ status: Int, text: [UInt8], fields: [HeaderField] = []) -> HTTPAnswer {
     HTTPAnswer(status: status, fields: fields.isEmpty ? jsonFields : jsonFields + fields, body: text)
   }
 }

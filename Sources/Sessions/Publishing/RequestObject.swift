@@ -1,19 +1,19 @@
 import Bytes
-import JSON
+package import JSON
 
 /// A JSON object in the body of a request. Its members are asked for one by one, and `check` refuses any other member.
-struct RequestObject {
+package struct RequestObject {
   /// The whole body.
   private let text: [UInt8]
   /// A name for the object, for sentences: `the request`.
-  let what: String
-  let members: [(key: String, value: Range<Int>)]
+  package let what: String
+  package let members: [(key: String, value: Range<Int>)]
 
   /// The most levels of nested arrays and objects in a body.
-  static let depth = 64
+  package static let depth = 64
 
   /// - Parameter range: the range of the object in the body; nil for the whole body.
-  init(_ text: [UInt8], _ range: Range<Int>? = nil, what: String) throws(PublishRefusal) {
+  package init(_ text: [UInt8], _ range: Range<Int>? = nil, what: String) throws(PublishRefusal) {
     let range = range ?? 0..<text.count
     self.text = text
     self.what = what
@@ -43,11 +43,11 @@ struct RequestObject {
   }
 
   /// The range of a member's value in the body.
-  func value(_ key: String) -> Range<Int>? {
+  package func value(_ key: String) -> Range<Int>? {
     members.first { $0.key.utf8.count == key.utf8.count && $0.key == key }?.value
   }
 
-  func string(_ key: String) throws(PublishRefusal) -> String? {
+  package func string(_ key: String) throws(PublishRefusal) -> String? {
     guard let range = value(key) else { return nil }
     guard let string = JSONScanner.string(text.rawBytes.extracting(range)) else {
       throw PublishRefusal(malformed: "\"\(key)\" in \(what) must be a string")
@@ -56,7 +56,7 @@ struct RequestObject {
   }
 
   /// The elements of a list.
-  func list(_ key: String) throws(PublishRefusal) -> [Range<Int>]? {
+  package func list(_ key: String) throws(PublishRefusal) -> [Range<Int>]? {
     guard let range = value(key) else { return nil }
     guard text[range.lowerBound] == UInt8(ascii: "[") else {
       throw PublishRefusal(malformed: "\"\(key)\" in \(what) must be a list")
@@ -70,20 +70,20 @@ struct RequestObject {
   }
 
   /// The value of a range that was found here. The whole body, including its numbers, was checked when it was scanned.
-  func json(_ range: Range<Int>) -> JSON {
+  package func json(_ range: Range<Int>) -> JSON {
     (try? JSON.parse(text.rawBytes.extracting(range), depth: Self.depth)) ?? .null
   }
 
-  func bytes(_ range: Range<Int>) -> [UInt8] { Array(text[range]) }
+  package func bytes(_ range: Range<Int>) -> [UInt8] { Array(text[range]) }
 
   /// The object in a range of the body.
-  func object(_ range: Range<Int>?, what: String) throws(PublishRefusal) -> RequestObject {
+  package func object(_ range: Range<Int>?, what: String) throws(PublishRefusal) -> RequestObject {
     try RequestObject(text, range, what: what)
   }
 
   /// - Parameter known: the names that a member can have.
   /// - Throws: if there is a member with another name.
-  func check(_ known: [String]) throws(PublishRefusal) {
+  package func check(_ known: [String]) throws(PublishRefusal) {
     let unknown = members.first { member in
       !known.contains { $0.utf8.count == member.key.utf8.count && $0 == member.key }
     }
@@ -92,7 +92,7 @@ struct RequestObject {
   }
 
   /// A name in the form in which it is repeated to the client, who may have sent anything.
-  static func shown(_ name: String) -> String {
+  package static func shown(_ name: String) -> String {
     name.count > 60 ? "\(name.prefix(60))…" : name
   }
 }

@@ -1,0 +1,30 @@
+import WebSocketCore
+
+/// How the questions of a route are written and its answers read: one for each `protocol`. It knows nothing of connections.
+protocol ViewWire: Sendable {
+  func request(for question: ViewQuestion, _ attempt: ViewAttempt) -> ViewRequest
+
+  /// Reads an answer with a status of 200 to 299. Everything in it is checked, so that nothing of a malformed one is done.
+  func answer(
+    in answer: UpstreamFetcher.Answer, to question: ViewQuestion
+  ) throws(AnswerFault) -> ViewAnswer
+}
+
+/// What differs between the attempts of one question.
+struct ViewAttempt: Sendable, Equatable {
+  /// From 1 on.
+  var number = 1
+  /// When the question was made. Seconds since 1970.
+  var made: Double
+  /// Of this attempt. Seconds since 1970.
+  var time: Int64
+}
+
+/// One attempt of a question, as it is sent: a POST.
+struct ViewRequest: Sendable, Equatable {
+  /// Path and query.
+  var target: String
+  /// With `Host` as the first one; without those that say how long the body is.
+  var fields: [HeaderField]
+  var body: [UInt8]
+}
