@@ -95,7 +95,9 @@ extension Consumer: EventRenderer {
     return mark.add(to: frames) { renderPlainly(event, for: receiver, into: $0) }
   }
 
-  private func renderPlainly(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
+  private func renderPlainly(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes)
+    -> Rendering
+  {
     switch self {
     case .echo, .proxy: .ignored
     case .chat(let chat): chat.events.closing(event, chat.render(event, for: receiver, into: frames))

@@ -30,7 +30,8 @@ struct RouteEvents: Sendable {
       templates[handler] = (isForOthers ? .eventForOthers : template, template.isPersonal)
     }
     // What only `deliver` names is sent as it is.
-    for (handler, rule) in rules where templates[handler] == nil && !GroupConfiguration.builtInTypes.contains(handler) {
+    for (handler, rule) in rules
+    where templates[handler] == nil && !GroupConfiguration.builtInTypes.contains(handler) {
       templates[handler] = (rule.recipients == .others ? .eventForOthers : .wholeEvent, false)
     }
     self.templates = templates
@@ -53,7 +54,8 @@ struct RouteEvents: Sendable {
       switch template {
       case .object(let members): return members.contains { $0.key == mark } ? .wrapped : .member
       // A position is never mixed with the fields of an event.
-      case .wholeEvent, .eventForOthers: return mark == Consumer.envelope && event[mark] == nil ? .member : .wrapped
+      case .wholeEvent, .eventForOthers:
+        return mark == Consumer.envelope && event[mark] == nil ? .member : .wrapped
       case .field, .text, .constant, .array: return .wrapped
       }
     }

@@ -29,7 +29,8 @@ struct Receiving: Sendable {
   init(_ configuration: ReceiveConfiguration, typesForOthers: Set<String>) {
     by = configuration.by
     kinds = Dictionary(
-      configuration.kinds.map { (ExactText(text: $0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
+      configuration.kinds.map { (ExactText(text: $0.key), $0.value) }, uniquingKeysWith: { first, _ in first }
+    )
     otherwise = configuration.otherwise
     shownKinds = Self.shown(configuration.kinds.keys.sorted())
     self.typesForOthers = typesForOthers

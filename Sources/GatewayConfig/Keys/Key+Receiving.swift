@@ -10,11 +10,13 @@ extension Key {
     Key(
       "connect", onRoutes, .mapping(.greeting), needs: ["consumer"], of: ofGroups,
       home: "under a websocket route",
-      "`{send: [...]}`: what each client is told before anything else. See [What clients send](groups.md#what-clients-send)."),
+      "`{send: [...]}`: what each client is told before anything else. See [What clients send](groups.md#what-clients-send)."
+    ),
     Key(
       "receive", onRoutes, .mapping(.receive), needs: ["consumer"], of: ofGroups,
       standard: "all messages are the consumer's", home: "under a websocket route",
-      "What Sluice does by itself with messages of clients. See [What clients send](groups.md#what-clients-send)."),
+      "What Sluice does by itself with messages of clients. See [What clients send](groups.md#what-clients-send)."
+    ),
     Key(
       "deliver", onRoutes, deliver, needs: ["consumer"], of: ofGroups,
       home: "under a websocket route, or in events of an http route",
@@ -45,7 +47,8 @@ extension Key {
       "`others`: the sender does not get the event."),
     Key(
       "group", [.receiveAction], .word, standard: "the first group of the session",
-      "The group of the event, by its name or a pattern: `room_{frame.room}`, `room_*`. The session has to be in it."),
+      "The group of the event, by its name or a pattern: `room_{frame.room}`, `room_*`. The session has to be in it."
+    ),
     Key(
       "ephemeral", [.receiveAction], .truth, standard: "`false`", "`true`: no history keeps the event."),
     Key(

@@ -29,7 +29,8 @@ struct ApplicationReader {
       groups[number].use.layer = context.groupSpaces[alias] ?? alias
     }
     reportUnmet(groups)
-    UnshownEvents(groups: groups, webSocket: webSocket.routes, http: http.routes).report(into: context.reading)
+    UnshownEvents(groups: groups, webSocket: webSocket.routes, http: http.routes).report(
+      into: context.reading)
     IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,

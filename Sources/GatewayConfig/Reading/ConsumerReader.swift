@@ -223,7 +223,8 @@ struct ConsumerReader {
   ) -> (GroupConfiguration, [Located<GroupPattern>])? {
     let layer = context.layer(
       named: options["channel_layer"], for: type.rawValue, at: range, isPreset: isPreset)
-    let events = options["events"].map { EventsReader(reading: reading, hasState: type == .view).read($0.value) } ?? [:]
+    let events =
+      options["events"].map { EventsReader(reading: reading, hasState: type == .view).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options["subscribe"].map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
     let fromView = options["groups_from_view"].flatMap(reader.readFromView)

@@ -36,7 +36,8 @@ struct EventStreamReader {
     guard let groups, var read = read(groups: groups, layer: layer) else { return nil }
     if let templates { read.stream.group.events = templates }
     if let deliver {
-      read.stream.group.deliveries = DeliveryReader(reading: reading, events: templates ?? [:]).read(deliver.value)
+      read.stream.group.deliveries = DeliveryReader(reading: reading, events: templates ?? [:]).read(
+        deliver.value)
     }
     read.stream.group.history = history
     read.stream.group.fromView = fromView

@@ -107,8 +107,8 @@ struct IsolationReport {
       own.key == .publish
       ? "write \"auth\" instead of \"anonymous\", so that Sluice adds the user, or choose other groups"
       : own.key == .receive
-      ? "write user: \"{user}\" in the event, so that Sluice adds the user, or choose other groups"
-      : "write \"consumer: chat\" or \"publish: nobody\", or choose other names"
+        ? "write user: \"{user}\" in the event, so that Sluice adds the user, or choose other groups"
+        : "write \"consumer: chat\" or \"publish: nobody\", or choose other names"
     let others = finding.encounters.map {
       Finding.Related(
         groups[$0.other].key == .events

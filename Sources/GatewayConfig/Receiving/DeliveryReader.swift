@@ -25,7 +25,8 @@ struct DeliveryReader {
   }
 
   private func readRule(_ entry: Node.Entry) -> DeliveryRule? {
-    guard let mapping = MappingCursor(entry.value, .delivery, reading, shape: "\(entry.key.value): {to: others}")
+    guard
+      let mapping = MappingCursor(entry.value, .delivery, reading, shape: "\(entry.key.value): {to: others}")
     else { return nil }
     var rule = DeliveryRule()
     if let node = mapping.value("to") { rule.recipients = readRecipients(node) ?? .all }
@@ -75,7 +76,8 @@ struct DeliveryReader {
   /// Text with fields of an event.
   private func eventTemplate(_ text: String, at range: SourceRange) -> TextTemplate? {
     guard let template = reading.textTemplate(text, at: range) else { return nil }
-    for name in template.places where name.hasPrefix(HandlerName.reservedPrefix) || name == EventTemplate.addressPlace {
+    for name in template.places
+    where name.hasPrefix(HandlerName.reservedPrefix) || name == EventTemplate.addressPlace {
       return reading.refuse(
         .invalidValue, "\"{\(name)}\" is no field of an event", at: range,
         hint: "name fields of the event only: {text}, {data.owner_id}")
@@ -94,7 +96,8 @@ struct DeliveryReader {
     mapping.finish()
     if reason.utf8.count > Self.longestReason {
       reading.findings.error(
-        .outOfRange, "the reason has \(reason.utf8.count) bytes, and a close frame holds \(Self.longestReason)",
+        .outOfRange,
+        "the reason has \(reason.utf8.count) bytes, and a close frame holds \(Self.longestReason)",
         at: node.range, hint: "make it shorter")
     }
     return code.map { DeliveryRule.Closing(code: $0, reason: reason) }

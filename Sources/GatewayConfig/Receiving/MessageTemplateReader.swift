@@ -108,7 +108,8 @@ struct MessageTemplateReader {
       + (hasFrame ? ["frame.\(name)"] : [])
     let hint =
       ["frame", "state", "claims"].contains(name)
-      ? "write the member, too: {\(name).NAME}" : NearestName.of(name, in: known).map { "did you mean {\($0)}?" }
+      ? "write the member, too: {\(name).NAME}"
+      : NearestName.of(name, in: known).map { "did you mean {\($0)}?" }
     return reading.refuse(
       .unknownName, "there is nothing called \"\(name)\" here", at: range,
       hint: hint

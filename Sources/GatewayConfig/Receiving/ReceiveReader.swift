@@ -50,7 +50,8 @@ struct ReceiveReader {
     }
     if let entry = mapping.entry("by"), kinds.isEmpty, mapping.entry("kinds") == nil {
       reading.findings.error(
-        .missingKey, "\"by\" needs \"kinds\"", at: entry.key.range, hint: "kinds: {ping: {reply: {type: pong}}}")
+        .missingKey, "\"by\" needs \"kinds\"", at: entry.key.range,
+        hint: "kinds: {ping: {reply: {type: pong}}}")
     }
     if let by, let entry = mapping.entry("by") { checkReach(by, at: entry.value.range) }
     return ReceiveConfiguration(by: by, kinds: kinds, otherwise: otherwise ?? standard)
@@ -72,7 +73,8 @@ struct ReceiveReader {
   }
 
   private func readKinds(_ entry: Node.Entry) -> [String: ReceiveAction] {
-    guard let mapping = MappingCursor(entry.value, "\"kinds\"", reading, shape: "kinds: {KIND: ACTION}") else {
+    guard let mapping = MappingCursor(entry.value, "\"kinds\"", reading, shape: "kinds: {KIND: ACTION}")
+    else {
       return [:]
     }
     if mapping.entries.isEmpty {
@@ -130,10 +132,16 @@ struct ReceiveReader {
     let (message, hint) =
       switch word {
       case .ask where meaning.type == .view:
-        ("\"ask\" asks the view about messages, and \"on\" does not have \"receive\"", "add receive to \"on\"")
+        (
+          "\"ask\" asks the view about messages, and \"on\" does not have \"receive\"",
+          "add receive to \"on\""
+        )
       case .ask: ("only the consumer \"view\" has somebody to ask", "write publish, drop or error")
       case .publish, .drop, .error:
-        ("the consumer \"view\" publishes nothing by itself", "write an event: {event: {type: chat.message, ...}}")
+        (
+          "the consumer \"view\" publishes nothing by itself",
+          "write an event: {event: {type: chat.message, ...}}"
+        )
       }
     return reading.refuse(.conflictingKeys, message, at: node.range, hint: hint)
   }
@@ -163,7 +171,9 @@ struct ReceiveReader {
   private enum EventAudience: String, CaseIterable { case all, others }
 
   private func check(_ field: Located<String>) {
-    guard field.value.isEmpty || field.value.hasPrefix("__") || field.value.hasPrefix("sluice.") else { return }
+    guard field.value.isEmpty || field.value.hasPrefix("__") || field.value.hasPrefix("sluice.") else {
+      return
+    }
     reading.findings.error(
       .invalidValue, "an event cannot have a field called \"\(field.value)\"", at: field.range,
       hint: field.value == Self.ephemeralField

@@ -20,6 +20,8 @@ struct UnshownEvents {
       }
       let known = readers.compactMap(configuration).map(\.knownTypes)
       let handler = HandlerName.of(type)
+      // That the type is not possible is said already.
+      guard !HandlerName.isReserved(type) else { continue }
       guard !known.isEmpty, !known.contains(where: { $0.contains { HandlerName.of($0) == handler } }) else {
         continue
       }
