@@ -1,9 +1,11 @@
 // What the reactor needs of Linux and Swift's Glibc module leaves out.
 #pragma once
+#include <errno.h>
 #include <malloc.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -23,6 +25,12 @@ static inline ssize_t socket_send(int descriptor, const void *bytes, size_t coun
 
 static inline ssize_t socket_receive(int descriptor, void *bytes, size_t count, int flags) {
   return syscall(SYS_recvfrom, descriptor, bytes, count, flags, NULL, NULL);
+}
+
+// Whether a socket has nothing to read, not even its peer's end, and has not failed.
+static inline bool socket_is_quiet(int descriptor) {
+  char byte;
+  return recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 // Opens a file if no part of its path, which begins with "/", is a symbolic link: openat2(2) with RESOLVE_NO_SYMLINKS. Written with

@@ -51,16 +51,21 @@ public final class Connection {
   private var tls: TLSSession?
   /// A client's handshake is not over yet, and its handler is told when it is.
   private var awaitsTLS = false
+  /// The connection to a server is not established yet, and the handler is told when it is.
+  private var isConnecting: Bool
   /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
   var placeInBacklog: Int?
   /// Ends the wait for the peer's end, or for a handler that has paused reading.
   private var lingering: Timer?
   /// The events that epoll was last told to report.
-  private var interest = Epoll.input
+  private var interest: UInt32
 
   init(
-    _ descriptor: Int32, slot: Int32, handler: any ConnectionHandler, reactor: Reactor, tls: TLSSession?
+    _ descriptor: Int32, slot: Int32, handler: any ConnectionHandler, reactor: Reactor, tls: TLSSession?,
+    isConnecting: Bool = false
   ) {
+    self.isConnecting = isConnecting
+    interest = isConnecting ? Epoll.output : Epoll.input
     rawDescriptor = descriptor
     self.slot = slot
     self.handler = handler
@@ -98,8 +103,15 @@ public final class Connection {
   /// Whether the connection uses TLS.
   public var isSecure: Bool { tls != nil }
 
-  /// Whether bytes can be exchanged: false before TLS's handshake is over, and what is written until then is lost.
-  public var isEstablished: Bool { tls?.isEstablished ?? true }
+  /// Whether bytes can be exchanged: false before a server is connected to, or TLS's handshake is over. What is written until then is
+  /// lost.
+  public var isEstablished: Bool { tls?.isEstablished ?? !isConnecting }
+
+  /// Whether the peer has sent nothing since the last read, not even its end. Asks the system.
+  public var isQuiet: Bool {
+    guard phase == .open, !peerHasFinished, !hasUnread else { return false }
+    return socket_is_quiet(rawDescriptor)
+  }
 
   /// Whether a peer with TLS has sent anything: a health check may only connect. True without TLS.
   public var isHeard: Bool { tls?.isHeard ?? true }
@@ -398,7 +410,9 @@ extension Connection {
     // A broken connection is not watched any more; this was reported before.
     guard phase != .broken else { return }
     let hasBroken = events & (Epoll.error | Epoll.hangUp) != 0
-    if events & Epoll.output != 0 { sendQueued() }
+    if events & Epoll.output != 0 {
+      if isConnecting { finishConnecting() } else { sendQueued() }
+    }
     guard phase != .closed, events & Epoll.input != 0 || hasBroken else { return }
     if hasBroken, events & Epoll.input == 0 {
       // A break is learned from the read. That comes behind what was read before, but must not wait for a pause to end.
@@ -414,6 +428,14 @@ extension Connection {
     // The system reports it again until then, which costs less than asking it not to.
     isReady = true
     reactor.markReady(self, isNew: isNew)
+  }
+
+  private func finishConnecting() {
+    let code = SocketCall.pendingError(of: rawDescriptor)
+    guard code == 0 else { return close(.failed(code)) }
+    isConnecting = false
+    watch()
+    handler?.established()
   }
 
   /// The connection's turn on the list of those with work left.

@@ -4,7 +4,7 @@ public protocol ConnectionHandler: AnyObject {
   /// may change them in place. Bytes that the handler left earlier (`Connection.leave`) come again as it left them.
   func received(_ bytes: inout MutableRawSpan)
 
-  /// A client's handshake of TLS is over: bytes can be written. Not called for others.
+  /// The server is connected to, and its handshake of TLS is over: bytes can be written. Not called for the connections of clients.
   func established()
 
   /// The peer sends no more bytes. It may still read.

@@ -86,6 +86,8 @@ struct SocketAddress {
     }
   }
 
+  var family: Int32 { Int32(storage.ss_family) }
+
   var peer: PeerAddress {
     unsafe withUnsafeBytes(of: storage) { bytes in
       switch Int32(storage.ss_family) {

@@ -199,6 +199,25 @@ extension Reactor {
     return connection
   }
 
+  /// Connects to a server. If the connection is not established at once (`Connection.isEstablished`), the handler is told when it is,
+  /// and nothing may be written before; a failure ends it.
+  public func connect(
+    to server: ServerAddress, handler: any ConnectionHandler
+  ) throws(TransportFailure) -> Connection {
+    var isConnected = false
+    let descriptor = try server.dial(isConnected: &isConnected)
+    return place(descriptor.take(), handler, nil, isConnecting: !isConnected)
+  }
+
+  /// The same with TLS.
+  ///
+  /// - Parameter name: as for `adopt`.
+  public func connect(
+    to server: ServerAddress, handler: any ConnectionHandler, tls context: TLSContext, name: String
+  ) throws(TransportFailure) -> Connection {
+    adopt(try server.dial(), handler: handler, tls: context, connectingTo: name)
+  }
+
   /// Has the handshakes of clients with TLS made by a thread of their own from now on; to be called once.
   public func startHandshakeThread(name: String) throws(TransportFailure) {
     // Unowned: the mailbox is the reactor's own.
@@ -229,7 +248,9 @@ extension Reactor {
     if isUnreadOver { relieveUnread() }
   }
 
-  private func place(_ raw: Int32, _ handler: any ConnectionHandler, _ tls: TLSSession?) -> Connection {
+  private func place(
+    _ raw: Int32, _ handler: any ConnectionHandler, _ tls: TLSSession?, isConnecting: Bool = false
+  ) -> Connection {
     let slot: Int32
     if let free = freeSlots.popLast() {
       slot = free
@@ -237,10 +258,11 @@ extension Reactor {
       slot = Int32(slots.count)
       slots.append(Slot())
     }
-    let connection = Connection(raw, slot: slot, handler: handler, reactor: self, tls: tls)
+    let connection = Connection(
+      raw, slot: slot, handler: handler, reactor: self, tls: tls, isConnecting: isConnecting)
     slots[Int(slot)].connection = connection
     do throws(TransportFailure) {
-      try epoll.add(raw, for: Epoll.input, token: token(of: connection))
+      try epoll.add(raw, for: isConnecting ? Epoll.output : Epoll.input, token: token(of: connection))
     } catch {
       connection.close(.failed(ENOMEM))
     }

@@ -25,6 +25,33 @@ public struct ServerAddress: Sendable {
     throw failure
   }
 
+  private init(address: SocketAddress, family: Int32) {
+    self.address = address
+    self.family = family
+  }
+
+  /// - Parameter host: an address of IPv4 or IPv6.
+  /// - Returns: nil for a name, which has to be resolved.
+  public init?(numeric host: String, port: Int) {
+    guard let found = try? SocketCall.resolve(host: host, port: port, flags: AI_NUMERICHOST).first else {
+      return nil
+    }
+    self.init(address: found.address, family: found.family)
+  }
+
+  /// - Returns: nil for a path that no socket can have.
+  public init?(unixPath path: String) {
+    guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else { return nil }
+    self.init(address: SocketAddress(unixPath: path), family: AF_UNIX)
+  }
+
+  /// The address of the server that a socket is connected to; nil where it is not, or not by IP.
+  public init?(serverOf descriptor: Int32) {
+    guard let address = unsafe SocketAddress({ unsafe getpeername(descriptor, $0, $1) }) else { return nil }
+    guard case .tcp = address.peer else { return nil }
+    self.init(address: address, family: address.family)
+  }
+
   private var isOnLoopback: Bool {
     guard family == AF_INET, case .tcp(let host, _) = address.endpoint else { return false }
     return host.hasPrefix("127.")
@@ -36,13 +63,20 @@ public struct ServerAddress: Sendable {
   /// - Parameter source: offset of the source address from 127.0.0.1, if the server is on the IPv4 loopback. For other
   ///   servers the system chooses the source address.
   public func dial(from source: Int = 0) throws(TransportFailure) -> Descriptor {
+    var isConnected = false
+    return try dial(from: source, isConnected: &isConnected)
+  }
+
+  /// - Parameter isConnected: whether the connection is established already, as on the same machine.
+  func dial(from source: Int = 0, isConnected: inout Bool) throws(TransportFailure) -> Descriptor {
     let descriptor = try SocketCall.open(family)
     let raw = descriptor.rawValue
-    SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: raw)
+    if family != AF_UNIX { SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: raw) }
     if source > 0, isOnLoopback { try bind(raw, toLoopback: source) }
     let status = unsafe address.pass(to: { unsafe connect(raw, $0, $1) })
     // After an interruption the connection attempt continues by itself.
     guard status == 0 || errno == EINPROGRESS || errno == EINTR else { throw .cannotConnect(errno) }
+    isConnected = status == 0
     return descriptor
   }
 
@@ -65,9 +99,7 @@ public struct ServerAddress: Sendable {
     let descriptor = try dial()
     let ready = SocketCall.poll(descriptor.rawValue, POLLOUT, until: MonotonicTime.now + timeout)
     guard ready != 0 else { throw .cannotConnect(ETIMEDOUT) }
-    var code: Int32 = 0
-    var size = socklen_t(MemoryLayout<Int32>.size)
-    _ = unsafe getsockopt(descriptor.rawValue, SOL_SOCKET, SO_ERROR, &code, &size)
+    let code = SocketCall.pendingError(of: descriptor.rawValue)
     guard code == 0 else { throw .cannotConnect(code) }
   }
 }

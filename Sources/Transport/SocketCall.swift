@@ -19,6 +19,14 @@ enum SocketCall {
     return unsafe setsockopt(raw, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
   }
 
+  /// The error that has happened to a socket, which is reported once: `errno`; 0 for none.
+  static func pendingError(of raw: Int32) -> Int32 {
+    var code: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    _ = unsafe getsockopt(raw, SOL_SOCKET, SO_ERROR, &code, &size)
+    return code
+  }
+
   /// Waits until the descriptor is ready, or the time is over; without end where there is none.
   ///
   /// - Returns: the events that the descriptor is ready for, or 0. An invalid descriptor is ready: the write then reports the

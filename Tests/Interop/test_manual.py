@@ -164,6 +164,14 @@ def test_every_example_is_named():
         assert f"](../examples/{folder.name})" in DOCS["README.md"].read_text(), folder.name
 
 
+def test_every_construct_of_a_consumer_is_shown_by_a_test():
+    """The table of what becomes of a consumer names them."""
+    named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", DOCS["django.md"].read_text())
+    assert len(named) > 25
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "Tests/Interop" / file).read_text() if test else (ROOT / "Tests/Interop" / file).exists(), (file, test)
+
+
 def test_every_page_is_found_from_both_indices():
     for name in DOCS:
         if name != "README.md":

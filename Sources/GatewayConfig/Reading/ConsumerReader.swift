@@ -227,7 +227,7 @@ struct ConsumerReader {
       options["events"].map { EventsReader(reading: reading, hasState: type == .view).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options["subscribe"].map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
-    let fromView = options["groups_from_view"].flatMap(reader.readFromView)
+    let fromView = options["groups_from_view"].flatMap { reader.readFromView($0, hasView: type == .view) }
     let history = options["history"].flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options["group"] else {
       if type == .view {

@@ -59,9 +59,11 @@ struct GroupReader {
   }
 
   /// The groups that the answer of a view may name.
-  func readFromView(_ entry: Node.Entry) -> GroupsFromView? {
+  ///
+  /// - Parameter hasView: whether the route asks a view of its own, and not only one that says who the client is.
+  func readFromView(_ entry: Node.Entry, hasView: Bool = false) -> GroupsFromView? {
     let what = "\"groups_from_view\""
-    if hasIdentity == false {
+    if hasIdentity == false, !hasView {
       reading.findings.error(
         .missingKey, "\(what) needs \"auth\": the answer of a view names the groups", at: entry.key.range,
         hint: "add auth: NAME, the name of an authenticator with \"callback\"")

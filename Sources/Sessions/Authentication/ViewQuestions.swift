@@ -110,36 +110,17 @@ final class ViewQuestions: Sendable {
       return .accepted(members)
     case 401, 403: return .refused(refusal(answer, detail: page?.found))
     case 404 where !configuration.places.isEmpty: return .refused(refusal(answer, detail: page?.found))
-    case 429: return .refused(tooMany(answer))
+    case 429: return .refused(refusal(answer))
     default:
       return fail(page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: question.target))
     }
   }
 
-  /// Passes the server's own words on to the client; those of a close frame are the gateway's, which a page can show to its user.
-  private func refusal(_ answer: UpstreamFetcher.Answer, detail: String?) -> AuthRefusal {
-    var passed = answer.fields.filter { $0.name == "www-authenticate" }
-    if let body = answer.body, !body.isEmpty {
-      passed += answer.fields.filter { $0.name == "content-type" }
-    }
-    let row: Refusal =
-      switch answer.status {
-      case 401: .refusedByCallback
-      case 403: .forbiddenByCallback
-      default: .notFoundByCallback
-      }
-    var refusal = AuthRefusal(answer: row.answering(answer.status, passed, body: answer.body ?? []))
+  private func refusal(_ answer: UpstreamFetcher.Answer, detail: String? = nil) -> AuthRefusal {
+    var refusal = AuthRefusal(answer: answer.refusal(otherwise: .notFoundByCallback))
     refusal.detail = detail
     refusal.asked = server.user
     return refusal
-  }
-
-  /// Only when to come again is the server's.
-  private func tooMany(_ answer: UpstreamFetcher.Answer) -> AuthRefusal {
-    let after = answer.fields.first { $0.name == "retry-after" && $0.value.utf8.count <= 64 }
-    var row = Refusal.tooManyForCallback
-    row.fields = after.map { [HeaderField(name: "Retry-After", value: $0.value)] } ?? []
-    return AuthRefusal(answer: row, asked: server.user)
   }
 
   private func fail(_ reason: String, hint: String? = nil) -> Verdict {

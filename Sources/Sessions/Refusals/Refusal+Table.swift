@@ -187,24 +187,30 @@ extension Refusal {
   package static let refusedByCallback = Refusal(
     401, "a valid login or token is needed", .withNewToken,
     when:
-      "The server of the `callback`, or of `permission`, answered 401: the client gets its challenge and its body; of a `publish` route only the challenge."
+      "The server of the `callback`, or of `permission`, or the view of a route answered 401: the client gets its challenge and its body; of a `publish` route only the challenge."
   )
 
   package static let forbiddenByCallback = Refusal(
     403, "this user has no permission for this path", .no,
     when:
-      "The server of the `callback`, or of `permission`, answered 403: the client gets its body, except that of a `publish` route."
+      "The server of the `callback`, or of `permission`, or the view of a route answered 403: the client gets its body, except that of a `publish` route."
   )
 
   package static let notFoundByCallback = Refusal(
     404, "there is nothing at this path for this user", .no,
     when:
-      "The server of a `callback` or a `permission` whose `url` has a capture answered 404: the client gets its body, except that of a `publish` route."
+      "The server of a `callback` or a `permission`, or the view of a route, whose `url` has a capture answered 404: the client gets its body, except that of a `publish` route."
   )
 
   package static let tooManyForCallback = Refusal(
     429, "there were too many requests; try again later", .later,
-    when: "The server of a `callback` or a `permission` answered 429: the client gets its `Retry-After`.")
+    when:
+      "The server of a `callback` or a `permission`, or the view of a route, answered 429: the client gets its `Retry-After`."
+  )
+
+  package static let refusedByView = Refusal(
+    nil, "the request was refused", .asApplication,
+    when: "The view of a route answered *connect* with another 4xx: the client gets its status and its body.")
 
   package static let badPlace = Refusal(
     400, "A part of the path cannot be asked about: it is empty, \".\" or \"..\".", .no,
@@ -421,7 +427,7 @@ extension Refusal {
     badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, userOverLimit, tooManyConnections,
     layerUnavailable, identityUnavailable, stopping,
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, notFoundByCallback,
-    tooManyForCallback, badPlace, noGroupName, tooManyGroups, claimsTooFew, userMayNot,
+    tooManyForCallback, refusedByView, badPlace, noGroupName, tooManyGroups, claimsTooFew, userMayNot,
     endedByOperator, keptOut,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
     viewUnavailable, heldOverLimit,

@@ -26,13 +26,18 @@ final class SessionRoute: LiveRoute {
   /// Whether pings alone would not find a client that is gone, or only after longer than for any other connection.
   let hasSlowPings: Bool
   let auth: RouteAuthenticator?
+  /// Nil for a route whose consumer asks no view.
+  let view: RouteView?
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
   /// Names the route in the records of its sessions; empty without a view.
   let recordKind: String
 
-  init(_ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil, log: Logger)
-  {
+  init(
+    _ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil,
+    view: RouteView? = nil, log: Logger
+  ) {
+    self.view = view
     self.configuration = configuration
     self.consumer = Consumer(
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))

@@ -12,6 +12,8 @@ package enum UpstreamUser: Sendable, Hashable {
   case authenticator(String, url: String)
   /// The URL of a `permission`.
   case permission(url: String)
+  /// The name of a route with `consumer: view`, and the URL of the view.
+  case view(route: String, url: String)
 
   /// The fields that name it, without the URL of an authenticator.
   package var names: [String: String] {
@@ -19,6 +21,7 @@ package enum UpstreamUser: Sendable, Hashable {
     case .route(let name): ["route": name]
     case .authenticator(let name, _): ["auth": name]
     case .permission(let url): ["permission": url]
+    case .view(let route, let url): ["route": route, "view": url]
     }
   }
 
@@ -29,6 +32,7 @@ package enum UpstreamUser: Sendable, Hashable {
       case .route(let name): ["route": "\(name)"]
       case .authenticator(let name, let url): ["auth": "\(name)", "url": "\(url)"]
       case .permission(let url): ["permission": "\(url)"]
+      case .view(let route, let url): ["route": "\(route)", "url": "\(url)"]
       }
     return names.merging(others) { $1 }
   }
@@ -96,18 +100,22 @@ package final class UpstreamFailures: Sendable {
   /// - Parameters:
   ///   - target: the target of the client's request, if there is one; its query is left out.
   ///   - peer: who has sent that request.
-  ///   - status: the HTTP status or close code that the client gets.
+  ///   - status: the HTTP status or close code that the client gets; nil where that depends on more.
+  ///   - event: what a view was asked about.
   ///   - reason: for the operator only.
   ///   - hint: the change of the configuration that helps.
+  ///   - pace: nil for that of all upstreams.
   package func record(
     _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil,
-    peer: PeerAddress? = nil, status: Int, _ reason: String, hint: String? = nil
+    peer: PeerAddress? = nil, status: Int? = nil, event: String? = nil, _ reason: String,
+    hint: String? = nil, paced pace: SharedLogPace? = nil
   ) {
     count.up()
     log.log(
-      "an upstream did not answer as expected", at: .warning, paced: pace,
+      "an upstream did not answer as expected", at: .warning, paced: pace ?? self.pace,
       user.facts(with: [
-        "upstream": "\(upstream.place)", "status": .number(status), "reason": "\(reason)",
+        "upstream": "\(upstream.place)", "status": status.map { .number($0) },
+        "event": event.map { "\($0)" }, "reason": "\(reason)",
         "path": target.map { "\(RefusalLog.printable($0))" }, "peer": peer.map { "\($0)" },
         "hint": hint.map { "\($0)" },
       ]))

@@ -8,7 +8,7 @@ import WebSocketCore
 
 /// Makes requests to one server, and reads its whole answers.
 final class UpstreamFetcher: Sendable {
-  struct Answer: Sendable {
+  struct Answer: Sendable, Equatable {
     var status: Int
     /// Names in lower case.
     var fields: [HeaderField]

@@ -18,6 +18,7 @@ package final class ProcessState: Sendable {
   package let counters: ProcessCounters
   let tlsFailures: TLSFailures
   package let upstreamFailures: UpstreamFailures
+  private let routeViews: RouteViews
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
   let compressionContexts: MemoryBudget
@@ -66,7 +67,11 @@ package final class ProcessState: Sendable {
     let upstreamFailures = UpstreamFailures(log: log)
     self.upstreamFailures = upstreamFailures
     self.loops = loops
-    let routes = ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log)
+    let routeViews = RouteViews(failures: upstreamFailures, log: log)
+    self.routeViews = routeViews
+    let routes = ServedRoutes(
+      configuration, layers, on: loops, failures: upstreamFailures, views: routeViews, log: log)
+    routeViews.keep(routes.routes)
     current = Mutex(routes)
     views = ViewLedger(log: log)
     views.serve(routes.routes)
@@ -79,11 +84,12 @@ package final class ProcessState: Sendable {
 
   /// Makes the routes of another configuration ready.
   package func routes(of configuration: Configuration) -> ServedRoutes {
-    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log)
+    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, views: routeViews, log: log)
   }
 
   /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
   package func serve(_ routes: ServedRoutes) {
+    routeViews.keep(routes.routes)
     current.withLock { $0 = routes }
     views.serve(routes.routes)
     refusedOrders.forget()

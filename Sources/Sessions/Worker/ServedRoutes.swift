@@ -17,10 +17,12 @@ package final class ServedRoutes: Sendable {
   package let eventRoutes: [EventRoute?]
   let live: LiveRoutes
 
-  /// - Parameter loops: for connections to authentication servers.
+  /// - Parameters:
+  ///   - loops: for connections to authentication servers.
+  ///   - views: those of the routes that are served already.
   init(
     _ configuration: Configuration, _ layers: ServedLayers, on loops: any EventLoopGroup,
-    failures: UpstreamFailures, log: Logger
+    failures: UpstreamFailures, views: RouteViews, log: Logger
   ) {
     application = configuration.served
     let authenticators = configuration.authenticators.map {
@@ -33,7 +35,8 @@ package final class ServedRoutes: Sendable {
       RouteAuthenticator(rules, of: authenticators, asking: permissions, naming: group?.fromView)
     }
     routes = application.webSocketRoutes.map {
-      SessionRoute($0, layers, auth: authenticator($0.auth, $0.consumer.group), log: log)
+      SessionRoute(
+        $0, layers, auth: authenticator($0.auth, $0.consumer.group), view: views.view(of: $0), log: log)
     }
     eventRoutes = application.httpRoutes.map {
       EventRoute($0, layers, auth: authenticator($0.auth, $0.events?.group), log: log)

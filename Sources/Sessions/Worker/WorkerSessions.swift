@@ -33,6 +33,8 @@ package final class WorkerSessions {
   private var keepAlive: KeepAliveSweep?
   /// Who waits for connections to upstreams.
   private var connecting = Tickets<Result<Int32, any Error>>()
+  /// Those who ask views, by the view of a route.
+  var askers: [ObjectIdentifier: RouteAsker] = [:]
   /// Who waits for a `Reply`.
   var replies = Tickets<Void>()
   /// Set before the first connection.
@@ -48,6 +50,8 @@ package final class WorkerSessions {
     case connected(ticket: Int, Result<Int32, any Error>)
     /// A `Reply` was given.
     case replied(ticket: Int)
+    /// The turn of a question to a view has come.
+    case viewCalled(ViewCall)
   }
 
   package init(on reactor: Reactor, number: Int, process: ProcessState) {
@@ -69,6 +73,7 @@ package final class WorkerSessions {
     if routes !== served {
       served = routes
       compression.forgetRoutes()
+      retireAskers()
       if let keepAlive { for wait in routes.waits { keepAlive.include(wait) } }
       exchange?.end()
       let exchange = RouteExchange(of: self)
@@ -84,6 +89,7 @@ package final class WorkerSessions {
     case .authenticated(let ticket, let outcome): identities.answered(ticket, outcome)
     case .connected(let ticket, let outcome): connecting.redeem(ticket)?(outcome)
     case .replied(let ticket): replies.redeem(ticket)?(())
+    case .viewCalled(let call): called(call)
     }
   }
 

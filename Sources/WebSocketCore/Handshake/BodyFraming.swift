@@ -31,10 +31,37 @@ extension RequestHead {
     return .chunked
   }
 
-  /// - Parameter text: nil if there are several.
   private static func length(_ text: String?) throws(RequestFault) -> Int {
+    try BodyFraming.length(text, of: "the request")
+  }
+}
+
+extension ResponseHead {
+  /// How the end of the body of an answer to POST is found, as strictly as for a request. Nil for a body that ends with the connection.
+  package func bodyFraming() throws(RequestFault) -> BodyFraming? {
+    guard status != 204, status != 304 else { return BodyFraming.none }
+    guard fields.has("transfer-encoding") else {
+      guard fields.has("content-length") else { return nil }
+      return .length(try BodyFraming.length(fields.onlyValue(of: "content-length"), of: "the answer"))
+    }
+    let codings = fields.values(of: "transfer-encoding")
+    guard !fields.has("content-length") else {
+      throw RequestFault.badRequest("there are a Transfer-Encoding and a Content-Length header")
+    }
+    guard codings.count == 1, codings[0].lowercased() == "chunked", minorVersion >= 1 else {
+      throw RequestFault.badRequest("the body has a transfer coding other than chunked")
+    }
+    return .chunked
+  }
+}
+
+extension BodyFraming {
+  /// - Parameters:
+  ///   - text: nil if there are several.
+  ///   - message: has the field.
+  fileprivate static func length(_ text: String?, of message: String) throws(RequestFault) -> Int {
     guard let text else {
-      throw RequestFault.badRequest("the request has more than one Content-Length header")
+      throw RequestFault.badRequest("\(message) has more than one Content-Length header")
     }
     guard !text.isEmpty, text.isOfDigits else {
       throw RequestFault.badRequest("the Content-Length header is not one number")

@@ -6,6 +6,8 @@ public struct ResponseHead: Sendable, Equatable {
   /// May be empty.
   public var phrase: String
   public var fields: [HeaderField]
+  /// Of HTTP/1.
+  public var minorVersion = 1
 
   public typealias Parsed = HeadReading<ResponseHead, String>
 
@@ -47,6 +49,14 @@ public struct ResponseHead: Sendable, Equatable {
     guard words.count >= 2, words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0", words[1].utf8.count == 3,
       let status = Int(words[1]), (100...599).contains(status)
     else { return nil }
-    return ResponseHead(status: status, phrase: words.count == 3 ? String(words[2]) : "", fields: [])
+    return ResponseHead(
+      status: status, phrase: words.count == 3 ? String(words[2]) : "", fields: [],
+      minorVersion: words[0] == "HTTP/1.1" ? 1 : 0)
+  }
+
+  /// Whether the server takes another request on the connection (RFC 9112 section 9.3).
+  public var keepsConnection: Bool {
+    let options = fields.members(of: "connection").map { $0.lowercased() }
+    return minorVersion == 1 ? !options.contains("close") : options.contains("keep-alive")
   }
 }

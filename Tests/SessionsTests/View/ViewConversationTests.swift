@@ -180,7 +180,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
       }
       pauses += pause
       question += 1
-      #expect(conversation.next(.timeIsUp) == [.ask(question, [message(1)])])
+      #expect(conversation.next(.timeIsUp) == [.ask(question, [message(1)]), .readOn])
     }
     #expect((Duration.seconds(30)...Duration.seconds(40)).contains(pauses))
   }

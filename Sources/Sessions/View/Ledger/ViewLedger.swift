@@ -1,6 +1,7 @@
 package import ChannelLayers
 import GatewayConfig
 package import Logging
+import Routing
 import Synchronization
 import Transport
 
@@ -19,7 +20,7 @@ package final class ViewLedger: ViewRegister {
     var isServed = true
     /// Of the sessions that have not ended.
     var addresses: Set<String> = []
-    /// The path that the last session's questions go to.
+    /// Where the last session's questions go.
     var target: String?
   }
 
@@ -110,16 +111,13 @@ package final class ViewLedger: ViewRegister {
     Int(UInt(bitPattern: route.hashValue) % UInt(max(count, 1)))
   }
 
-  /// The sessions on a route that have not ended, and a path at which its view can be asked about all of them.
+  /// The sessions on a route that have not ended, and where its view can be asked about all of them.
   func presence(on route: SessionRoute) -> (addresses: [String], target: String) {
     let (addresses, target) = state.withLock { state in
       let place = state.places[route.name]
       return (Array(place?.addresses ?? []), place?.target)
     }
-    // Most converters of paths admit it.
-    return (
-      addresses, target ?? route.configuration.consumer.view?.question.url.path?.filled { _ in "0" } ?? "/"
-    )
+    return (addresses, target ?? route.configuration.consumer.view?.exampleTarget ?? "/")
   }
 
   private func route(named name: String) -> SessionRoute? {
@@ -131,7 +129,7 @@ package final class ViewLedger: ViewRegister {
   package func enter(_ record: ViewRecord, _ noted: @escaping @Sendable (Bool) -> Void) {
     let route = state.withLock { state in
       state.places[record.route]?.addresses.insert(record.address)
-      state.places[record.route]?.target = String(record.target.prefix { $0 != "?" })
+      state.places[record.route]?.target = record.target
       return state.places[record.route]?.route
     }
     guard let route, let records = route.keptRecords else { return noted(true) }
@@ -300,6 +298,13 @@ extension ViewLedger: SessionRecordsOwner {
   package func wereTaken(_ addresses: [String]) {
     let all = Set(addresses)
     for worker in state.withLock({ $0.workers }) { worker { $0.connectAgain(all) } }
+  }
+}
+
+extension ViewConfiguration {
+  /// Where a question about no session can go: most converters of paths admit a zero.
+  fileprivate var exampleTarget: String? {
+    question.target(for: Captures(question.places.map { .init(name: $0, value: "0") }), long: longCaptures)
   }
 }
 

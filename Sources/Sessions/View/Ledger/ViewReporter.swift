@@ -144,10 +144,11 @@ final class RouteReports {
   }
 
   private func ask(_ report: ViewReport) {
-    let asker = worker.viewAsker(of: route)
     var terms = ViewTerms(asker: report.asker)
     terms.lane = .reports
-    _ = asker.ask(report.question, terms) { [weak self] outcome in self?.answered(report, outcome) }
+    _ = worker.viewAsker(of: route).ask(report.question, terms) { [weak self] outcome in
+      self?.answered(report, outcome)
+    }
   }
 
   private func answered(_ report: ViewReport, _ outcome: ViewOutcome) {

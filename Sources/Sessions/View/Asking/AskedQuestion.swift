@@ -1,0 +1,55 @@
+import Transport
+
+/// One question of a worker, from when it is made to its outcome. Confined to its reactor.
+final class AskedQuestion {
+  enum State {
+    /// For its turn.
+    case waiting
+    /// Until it is asked again.
+    case pausing(Timer)
+    /// Nil while the connection is being looked for.
+    case asking(HTTPLink?)
+    case over
+  }
+
+  let ticket: Int
+  let question: ViewQuestion
+  let terms: ViewTerms
+  let completed: (ViewOutcome) -> Void
+  /// Seconds since 1970.
+  let made: Double
+  var state = State.waiting
+  var retries: ViewRetries
+  /// How often it was sent, or was to be sent.
+  var attempts = 0
+  /// A kept connection had ended when it was to be used: the next attempt makes a new one.
+  var wantsFresh = false
+  var wasSent = false
+  var isForgotten = false
+
+  init(
+    _ question: ViewQuestion, _ terms: ViewTerms, ticket: Int, made: Double,
+    _ completed: @escaping (ViewOutcome) -> Void
+  ) {
+    self.question = question
+    self.terms = terms
+    self.ticket = ticket
+    self.made = made
+    self.completed = completed
+    retries = ViewRetries(terms)
+  }
+
+  var isWaiting: Bool { if case .waiting = state { true } else { false } }
+
+  /// Whether something of it was sent, in this attempt or before.
+  var hasBeenSent: Bool {
+    guard case .asking(let link?) = state else { return wasSent }
+    return wasSent || link.hasSent
+  }
+
+  /// A client that wants to connect does not wait for a view that is away, nor does a question that is asked once.
+  var isRefusable: Bool {
+    if case .connect(_, isAgain: false) = question.event { return true }
+    return terms.patience == .zero
+  }
+}

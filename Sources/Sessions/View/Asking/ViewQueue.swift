@@ -1,0 +1,186 @@
+import Transport
+
+/// The questions of one route that are under way or wait, over all workers: how many there may be, whose turn it is, and whether the view
+/// answers at all. A pure value.
+struct ViewQueue: Sendable {
+  struct ID: Hashable, Sendable {
+    /// The number of the worker, and its ticket.
+    var worker: Int
+    var ticket: Int
+  }
+
+  /// One that wants to be asked.
+  struct Entry: Sendable, Equatable {
+    var id: ID
+    var lane: ViewTerms.Lane
+    var asker: String
+    /// Whether it is refused where the view answers nobody: a client that wants to connect does not wait for that.
+    var isRefusable: Bool
+  }
+
+  enum Verdict: Sendable, Equatable {
+    case go
+    case waits
+    /// The view answers nobody.
+    case viewIsAway
+    /// Too many wait.
+    case full
+  }
+
+  /// How a question ended that was under way.
+  enum Ending: Sendable, Equatable {
+    case answered
+    /// The view did not answer.
+    case failed
+    /// Nothing of it was sent.
+    case unasked
+  }
+
+  /// The end of the wait of one that did not go at once.
+  struct Call: Sendable, Equatable {
+    var id: ID
+    var lane: ViewTerms.Lane
+    /// `go`, or `viewIsAway`.
+    var verdict: Verdict
+  }
+
+  static let mostWaiting = 10_000
+  /// Reports wait where the process remembers them: see `ViewRegister`.
+  static let mostReports = 10_000
+  /// Between two reports, on average.
+  static let reportPause = Duration.milliseconds(5)
+  /// So many reports can go together.
+  private static let reportBurst = 20
+  /// After so many questions of clients a report has its turn, so that it does not wait for ever.
+  private static let clientsPerReport = 8
+
+  private let most: Int
+  private var clients = FairQueue<ID>()
+  private var reports = FairQueue<ID>()
+  private var refusable: Set<ID> = []
+  private(set) var underWay = 0
+  private var reportsUnderWay = 0
+  private var clientsSinceReport = 0
+  /// When the next report would go if each kept its distance.
+  private var nextReport = MonotonicTime(nanoseconds: 0)
+  private var circuit = ViewCircuit()
+
+  /// - Parameter most: how many may be under way.
+  init(most: Int) {
+    self.most = most
+  }
+
+  var isOpen: Bool { circuit.isOpen }
+  var waiting: Int { clients.count + reports.count }
+
+  /// Where it waits, the caller has to ask for `calls`: it may be this one's turn.
+  mutating func enter(_ entry: Entry, at now: MonotonicTime) -> Verdict {
+    if hasTurn(entry), mayGo(entry.lane, at: now) {
+      begin(entry.lane, at: now)
+      return .go
+    }
+    if circuit.isOpen, entry.isRefusable { return .viewIsAway }
+    switch entry.lane {
+    case .clients:
+      guard clients.count < Self.mostWaiting else { return .full }
+      clients.append(entry.id, of: entry.asker)
+    case .reports:
+      guard reports.count < Self.mostReports else { return .full }
+      reports.append(entry.id, of: entry.asker)
+    }
+    if entry.isRefusable { refusable.insert(entry.id) }
+    return .waits
+  }
+
+  /// Whether nobody's turn comes before. One that does not wait for a view that is away asks it instead of others.
+  private func hasTurn(_ entry: Entry) -> Bool {
+    if circuit.isOpen, entry.isRefusable { return true }
+    return switch entry.lane {
+    case .clients: clients.isEmpty && (reports.isEmpty || clientsSinceReport < Self.clientsPerReport)
+    case .reports: waiting == 0
+    }
+  }
+
+  /// It does not want to be asked any more.
+  ///
+  /// - Returns: false if it did not wait.
+  mutating func forget(_ id: ID) -> Bool {
+    refusable.remove(id)
+    return clients.remove(id) || reports.remove(id)
+  }
+
+  mutating func leave(_ lane: ViewTerms.Lane, _ ending: Ending, at now: MonotonicTime) -> ViewCircuit.Change?
+  {
+    underWay -= 1
+    if lane == .reports { reportsUnderWay -= 1 }
+    switch ending {
+    case .answered: return circuit.answered(at: now)
+    case .failed: return circuit.failed(at: now)
+    case .unasked:
+      circuit.unasked()
+      return nil
+    }
+  }
+
+  /// Those whose wait is over now.
+  mutating func calls(at now: MonotonicTime) -> [Call] {
+    guard waiting > 0 else { return [] }
+    var calls: [Call] = []
+    while let call = callNext(at: now) { calls.append(call) }
+    if circuit.isOpen, !refusable.isEmpty {
+      for id in refusable {
+        if clients.remove(id) { calls.append(Call(id: id, lane: .clients, verdict: .viewIsAway)) }
+        if reports.remove(id) { calls.append(Call(id: id, lane: .reports, verdict: .viewIsAway)) }
+      }
+      refusable = []
+    }
+    return calls
+  }
+
+  /// When `calls` is worth asking again; nil if the end of a question comes first, or nobody waits.
+  func nextCall(at now: MonotonicTime) -> MonotonicTime? {
+    guard waiting > 0, underWay < most, let next = circuit.next(at: now) else { return nil }
+    guard clients.isEmpty else { return next > now ? next : nil }
+    return reportsUnderWay < mostReportsNow ? max(next, nextReport) : nil
+  }
+
+  // MARK: - Whose turn it is
+
+  private func mayGo(_ lane: ViewTerms.Lane, at now: MonotonicTime) -> Bool {
+    guard underWay < most, let next = circuit.next(at: now), next <= now else { return false }
+    switch lane {
+    case .clients: return true
+    case .reports: return reportsUnderWay < mostReportsNow && nextReport <= now
+    }
+  }
+
+  /// While clients wait, reports take a quarter of the places; otherwise they leave one.
+  private var mostReportsNow: Int { max(1, clients.isEmpty ? most - 1 : most / 4) }
+
+  private mutating func begin(_ lane: ViewTerms.Lane, at now: MonotonicTime) {
+    underWay += 1
+    circuit.asked(at: now)
+    switch lane {
+    case .clients: clientsSinceReport += 1
+    case .reports:
+      clientsSinceReport = 0
+      reportsUnderWay += 1
+      let earliest =
+        now.nanoseconds &- min(now.nanoseconds, (Self.reportPause * Self.reportBurst).wholeNanoseconds)
+      nextReport = MonotonicTime(nanoseconds: max(nextReport.nanoseconds, earliest)) + Self.reportPause
+    }
+  }
+
+  private mutating func callNext(at now: MonotonicTime) -> Call? {
+    let isReportsTurn = clients.isEmpty || clientsSinceReport >= Self.clientsPerReport
+    if isReportsTurn, !reports.isEmpty, mayGo(.reports, at: now), let id = reports.popFirst() {
+      begin(.reports, at: now)
+      refusable.remove(id)
+      return Call(id: id, lane: .reports, verdict: .go)
+    }
+    guard !clients.isEmpty, mayGo(.clients, at: now), let id = clients.popFirst() else { return nil }
+    begin(.clients, at: now)
+    refusable.remove(id)
+    return Call(id: id, lane: .clients, verdict: .go)
+  }
+}

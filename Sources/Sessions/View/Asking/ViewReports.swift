@@ -1,0 +1,63 @@
+import GatewayConfig
+import Logging
+import Transport
+
+/// Tells the operator what is wrong with the view of a route: the first of several failures, that the view answers nobody, that it answers
+/// again, and answers that cannot be used. Nothing for each message.
+final class ViewReports: Sendable {
+  private let route: String
+  private let question: QuestionConfiguration
+  private let failures: UpstreamFailures
+  private let log: Logger
+  /// Answers that cannot be used: a view with a mistake may give one for each session.
+  private let pace = SharedLogPace(most: 5, every: .seconds(10))
+
+  init(
+    of route: String, _ question: QuestionConfiguration, failures: UpstreamFailures, log: Logger
+  ) {
+    self.route = route
+    self.question = question
+    self.failures = failures
+    self.log = log
+  }
+
+  /// - Parameter fault: of the question that has brought the change.
+  func tell(_ change: ViewCircuit.Change?, _ fault: AnswerFault?, of asked: ViewQuestion) {
+    switch change {
+    case nil: break
+    case .firstFailure: tell(fault, of: asked)
+    case .opened(let count):
+      log.warning(
+        "a view does not answer: it is asked once a second until it does",
+        metadata: facts(["failures": "\(count)", "reason": fault.map { "\($0.reason)" }, "hint": fault?.hint])
+      )
+    case .closed(let time):
+      log.info(
+        "a view answers again", metadata: facts(["after": "\(time / .seconds(1))s"]))
+    }
+  }
+
+  private func tell(_ fault: AnswerFault?, of asked: ViewQuestion) {
+    guard let fault else { return }
+    failures.record(
+      question.url, of: .view(route: route, url: question.shownURL), target: asked.session.map(\.pathBytes),
+      event: asked.event.name, fault.reason, hint: fault.hint)
+  }
+
+  /// An answer cannot be used.
+  func tellUnusable(_ fault: AnswerFault, of asked: ViewQuestion) {
+    failures.record(
+      question.url, of: .view(route: route, url: question.shownURL), target: asked.session.map(\.pathBytes),
+      event: asked.event.name, fault.reason, hint: fault.hint, paced: pace)
+  }
+
+  private func facts(_ others: [String: String?]) -> Logger.Metadata {
+    var facts: Logger.Metadata = ["route": "\(route)", "url": "\(question.shownURL)"]
+    for (name, value) in others { if let value { facts[name] = "\(value)" } }
+    return facts
+  }
+}
+
+extension ViewRecord {
+  fileprivate var pathBytes: [UInt8] { Array(path.utf8) }
+}

@@ -1,0 +1,195 @@
+import Bytes
+import GatewayConfig
+import NetworkFaults
+import Transport
+
+/// One connection to the server of a view, with one request at a time. Confined to its reactor.
+final class HTTPLink {
+  typealias Completed = (Result<UpstreamFetcher.Answer, HTTPFault>) -> Void
+
+  private enum State {
+    case connecting
+    case asking
+    /// It waits for the next request.
+    case kept
+    /// It has brought an answer, and the server ends it.
+    case leaving
+    case over
+  }
+
+  // Strong: a link lives until its answer, also when nobody else needs its links any more.
+  private let links: HTTPLinks
+  private var connection: Connection?
+  private var state = State.connecting
+  private var request: [UInt8] = []
+  private var completed: Completed?
+  private var reader = AnswerReader(longest: JSONWire.longestAnswer)
+  /// When the whole answer is due.
+  private var due = MonotonicTime(nanoseconds: 0)
+  private var requests = 0
+  private var hasServerEnded = false
+  /// The limit of what is waited for.
+  private var limit: Timer?
+  /// Whether something of the request was sent.
+  private(set) var hasSent = false
+
+  /// Takes the request, for which it has to be connected.
+  init(_ links: HTTPLinks, _ request: [UInt8], until due: MonotonicTime, _ completed: @escaping Completed) {
+    self.links = links
+    self.request = request
+    self.due = due
+    self.completed = completed
+    requests = 1
+    // Unowned: the end cancels it.
+    limit = links.reactor.timer { [unowned self] in timedOut() }
+    limit?.schedule(at: min(due, links.reactor.now + links.upstream.connectTimeout))
+  }
+
+  var isConnecting: Bool { state == .connecting }
+
+  /// Whether the server has not ended it, and has sent nothing that nobody asked for.
+  var isUsable: Bool { connection?.isQuiet == true }
+
+  /// The connection is made, or is being made.
+  func connect(by connection: Connection) {
+    guard state == .connecting else { return connection.abort() }
+    self.connection = connection
+    if connection.isEstablished { established() }
+  }
+
+  /// Sends the next request.
+  func ask(_ request: [UInt8], until due: MonotonicTime, _ completed: @escaping Completed) {
+    self.request = request
+    self.due = due
+    self.completed = completed
+    requests += 1
+    reader = AnswerReader(longest: JSONWire.longestAnswer)
+    send()
+  }
+
+  private func send() {
+    state = .asking
+    hasSent = true
+    limit?.schedule(at: due)
+    connection?.write(request.rawBytes)
+    request = []
+  }
+
+  /// The answer is not needed, and the server may never have got the request.
+  func abandon() {
+    completed = nil
+    end()
+  }
+
+  // MARK: - The end of a request
+
+  private func answered(_ answer: UpstreamFetcher.Answer, _ next: AnswerReader.Next) {
+    let completed = completed
+    self.completed = nil
+    hasSent = false
+    // A server that answers before it has read everything may not read the rest.
+    switch next {
+    case .anotherRequest where connection?.hasUnsent == false && links.mayKeep(self):
+      state = .kept
+      limit?.schedule(after: links.upstream.idleTimeout)
+    case .endOfServer where connection?.hasUnsent == false:
+      state = .leaving
+      limit?.schedule(after: Self.timeToLeave)
+    case .anotherRequest, .endOfServer, .nothing: end()
+    }
+    completed?(.success(answer))
+  }
+
+  /// How long a server may take to end a connection.
+  private static let timeToLeave = Duration.seconds(1)
+
+  /// There is no answer.
+  func fail(_ reason: String, hint: String? = nil) {
+    guard state != .over else { return }
+    if state == .connecting { links.forgetAddress() }
+    let fault = HTTPFault(
+      reason: reason, hint: hint, isSent: state == .asking,
+      isOfKept: state == .asking && requests > 1 && hasServerEnded && !reader.hasBegun)
+    let completed = completed
+    self.completed = nil
+    end()
+    completed?(.failure(fault))
+  }
+
+  func end() {
+    guard state != .over else { return }
+    links.ended(self, isKept: state == .kept)
+    state = .over
+    limit?.cancel()
+    connection?.abort()
+  }
+
+  private func timedOut() {
+    switch state {
+    case .connecting: fail("the server did not accept the connection in time")
+    case .asking:
+      fail(
+        reader.hasBegun ? "the whole answer did not arrive in time" : "the server did not answer in time",
+        hint: Self.slowHint)
+    case .kept, .leaving: end()
+    case .over: break
+    }
+  }
+
+  private static let slowHint =
+    "a worker of gunicorn handles one request at a time: start as many as in_flight says, or write a lower in_flight, or a longer timeout"
+}
+
+extension HTTPLink: ConnectionHandler {
+  func established() {
+    if state == .connecting { send() }
+  }
+
+  func received(_ bytes: inout MutableRawSpan) {
+    switch state {
+    case .asking: take(reader.read(bytes.bytes))
+    // Nobody has asked for it.
+    case .kept, .leaving: end()
+    case .connecting, .over: break
+    }
+  }
+
+  private func take(_ step: AnswerReader.Step) {
+    switch step {
+    case .incomplete: break
+    case .complete(let answer, let next): answered(answer, next)
+    case .malformed(let reason): fail(reason)
+    }
+  }
+
+  func peerFinished() {
+    hasServerEnded = true
+    switch state {
+    case .asking: take(reader.end())
+    case .connecting: fail("the server closed the connection")
+    case .kept, .leaving: end()
+    case .over: break
+    }
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    hasServerEnded = true
+    switch state {
+    case .asking where reason == .finished: take(reader.end())
+    case .connecting, .asking: fail(words(for: reason))
+    case .kept, .leaving: end()
+    case .over: break
+    }
+  }
+
+  private func words(for reason: ConnectionEnd) -> String {
+    if let fault = connection?.tlsFault { return PeerFault(fault, of: .server).description }
+    switch reason {
+    case .failed(let code): return TransportFailure.text(code)
+    case .finished: return "the server closed the connection"
+    case .local: return "the memory for unsent bytes is used up"
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import GatewayConfig
+import Glibc
+import NetworkFaults
+import Synchronization
+import Transport
+
+/// The connections of one worker to the server of a view. Confined to its reactor.
+final class HTTPLinks {
+  let upstream: UpstreamConfiguration
+  let reactor: Reactor
+  private let shared: SharedLinks
+  private let dialer: LinkDialer
+  /// Those that wait for a request, the one that waited shortest last: the others may then end.
+  private var kept: [HTTPLink] = []
+  /// Nobody will send anything any more.
+  private var isRetired = false
+
+  init(_ shared: SharedLinks, of worker: WorkerSessions) {
+    self.shared = shared
+    upstream = shared.upstream
+    reactor = worker.reactor
+    dialer = LinkDialer(shared, of: worker)
+  }
+
+  /// Sends a request.
+  ///
+  /// - Parameters:
+  ///   - isFresh: whether a kept connection is not used.
+  ///   - time: for the whole answer.
+  ///   - completed: called once, later or at once, unless the link is abandoned before.
+  /// - Returns: the connection that it is sent on.
+  func ask(
+    _ request: [UInt8], isFresh: Bool, within time: Duration, _ completed: @escaping HTTPLink.Completed
+  ) -> HTTPLink {
+    let due = reactor.now + time
+    while !isFresh, let link = kept.last {
+      guard link.isUsable else {
+        link.end()
+        continue
+      }
+      kept.removeLast()
+      link.ask(request, until: due, completed)
+      return link
+    }
+    shared.open.up()
+    let link = HTTPLink(self, request, until: due, completed)
+    dialer.connect(link)
+    return link
+  }
+
+  /// Whether the connection waits for another request: over the whole process, no more are kept than may be in use.
+  func mayKeep(_ link: HTTPLink) -> Bool {
+    guard !isRetired, upstream.idleTimeout > .zero, shared.open.count <= shared.most else { return false }
+    kept.append(link)
+    return true
+  }
+
+  func ended(_ link: HTTPLink, isKept: Bool) {
+    shared.open.down()
+    if isKept { kept.removeAll { $0 === link } }
+  }
+
+  /// Nobody accepts connections where the name has led to.
+  func forgetAddress() { dialer.forget() }
+
+  /// Ends what is kept, and keeps nothing any more.
+  func retire() {
+    isRetired = true
+    for link in kept { link.end() }
+  }
+}
+
+/// What the connections of all workers to the server of one view have in common.
+final class SharedLinks: Sendable {
+  let upstream: UpstreamConfiguration
+  /// How many may be in use at a time.
+  let most: Int
+  /// Of the whole process.
+  let open = Atomic(0)
+  /// Begins TLS; nil without it.
+  let tls: Result<TLSContext, TLSContext.Fault>?
+
+  init(_ upstream: UpstreamConfiguration, most: Int) {
+    self.upstream = upstream
+    self.most = most
+    tls = upstream.scheme.isSecure ? upstream.trust.clientContext : nil
+  }
+}
+
+extension UpstreamConfiguration.Trust {
+  /// The certificates that are accepted of a server.
+  fileprivate var clientContext: Result<TLSContext, TLSContext.Fault> {
+    Result { () throws(TLSContext.Fault) in
+      let trust: TLSContext.Trust =
+        if !verifiesCertificate { .anybody } else { authorities.map { .file($0) } ?? .system }
+      return try TLSContext(forClientsTrusting: trust)
+    }
+  }
+}
