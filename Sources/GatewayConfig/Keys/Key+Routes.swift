@@ -18,8 +18,9 @@ extension Key {
   private static let streamLimits =
     "`send_queue` for the event streams of the route, as in [limits](#limits)."
   private static let fromView = """
-    The groups that the answer of a `callback` may name in `groups`: `[drivers, "room_<int:id>"]`, with path converters and `*`. A \
-    client whose answer names another one gets 503. See [Groups that a view names](groups.md#groups-that-a-view-names).
+    The groups that the answer of a `callback` may name in `groups`, and what a view may join and publish to (`consumer: view`): \
+    `[drivers, "room_<int:id>"]`, with path converters and `*`. A client whose callback names another one gets 503. See [Groups that a \
+    view names](groups.md#groups-that-a-view-names).
     """
   private static let shared =
     "`true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md)."
@@ -89,74 +90,73 @@ extension Key {
   ]
 
   /// `consumer`, and its options.
-  static let options =
-    [
-      Key(
-        "consumer", webSocketOptions, .word, required: [.preset], isAction: true,
-        "\(ConsumerType.names.joined(separator: ", ")), or `APP.PRESET` of a local app. See [consumers](#consumers)."
-      ),
-      Key(
-        "group", webSocketOptions, groups, required: [.webSocketRoute], needs: ["consumer"], of: ofGroups,
-        "The group: `chat_{room}`, or a list. What a client sends goes to the first."),
-      Key(
-        "subscribe", webSocketOptions, groups, needs: ["consumer"], of: ofGroups,
-        "Patterns of the groups that a client may join as well: `[ticker_*]`."),
-      Key(
-        "groups_from_view", webSocketOptions, groups, needs: ["consumer"], of: ofGroups, standard: "none",
-        fromView),
-      Key(
-        RouteOption.presence, .truth, of: [.chat], home: "under a websocket route with consumer: chat",
-        "`true` tells clients who is in the room. See [Presence](presence.md)."),
-      Key(
-        "history", webSocketOptions, .mapping(.history), needs: ["consumer"], of: ofGroups,
-        standard: "nothing is kept", home: "under a websocket route, or in events of an http route",
-        """
-        What the group keeps for clients that come later or come back. See [keys of history](#keys-of-history).
-        """),
-      Key(
-        RouteOption.identity, .truth, of: [.chat],
-        "`true` adds the sender's name to what others see: `{\"message\": X, \"user\": \"5\"}`."),
-      Key(
-        RouteOption.envelope, .truth, of: ofGroups,
-        """
-        `true` says in each frame which group it came from: `{\"group\": \"room_7\", \"message\": X}`. For clients that are in several groups. \
-        What is no JSON object becomes `{\"group\": ..., \"text\": ...}`, `bytes` in base64, or `event`.
-        """),
-      Key(
-        "events", webSocketOptions, events, needs: ["consumer"], of: ofGroups,
-        "Event type → JSON with `\"{field}\"` places, or `event` for the whole event."),
-    ] + messages + [
-      Key(
-        "publish", webSocketOptions, .choice(of: ConsumerConfiguration.PublishPolicy.self),
-        needs: ["consumer"],
-        of: [.broadcast], standard: "`everyone`",
-        """
-        Who may send: `authenticated` are the clients with an identity. Other clients that send get `{"error": ...}`.
-        """),
-      Key(
-        "channel_layer", webSocketOptions, .word, needs: ["consumer"], of: ofGroups, standard: "`default`",
-        home: "under a websocket route", "The alias of the layer that the group is in."),
-      Key(
-        "to", webSocketOptions, .word, required: [.webSocketRoute], needs: ["consumer"], of: [.proxy],
-        home: "under a route with consumer: proxy",
-        "The server that answers, a `ws://`, `wss://` or `unix:` URL. See [keys of proxies](#keys-of-proxies)."
-      ),
-      Key(
-        "host", webSocketOptions, .choice(of: UpstreamConfiguration.HostHeader.self), needs: ["consumer"],
-        of: [.proxy, .view], standard: "`keep`", "As for a [proxy](#keys-of-proxies)."),
-      Key(
-        RouteOption.connectTimeout, upstreamTime, of: [.proxy, .view], "As for a [proxy](#keys-of-proxies)."),
-      Key(
-        "tls", webSocketOptions, .mapping(.upstreamTLS), needs: ["consumer"], of: [.proxy, .view],
-        standard: "the system's authorities", "As for a [proxy](#keys-of-proxies)."),
-      Key(
-        "subprotocols", [.webSocketRoute], .list(.word), needs: ["consumer"],
-        of: ConsumerType.allCases.filter { $0 != .proxy },
-        """
-        The subprotocols that the route speaks. Of those that a client offers, the first in this order is chosen; with `proxy`, the \
-        upstream chooses.
-        """),
-    ]
+  static let options = [
+    Key(
+      "consumer", webSocketOptions, .word, required: [.preset], isAction: true,
+      "\(ConsumerType.names.joined(separator: ", ")), or `APP.PRESET` of a local app. See [consumers](#consumers)."
+    ),
+    Key(
+      "group", webSocketOptions, groups, required: [.webSocketRoute], needs: ["consumer"], of: ofGroups,
+      """
+      The group: `chat_{room}`, or a list. What a client sends goes to the first. `view` needs none.
+      """
+    ).sparing(.view),
+    Key(
+      "subscribe", webSocketOptions, groups, needs: ["consumer"], of: ofGroups,
+      "Patterns of the groups that a client may join as well: `[ticker_*]`."),
+    Key(
+      "groups_from_view", webSocketOptions, groups, needs: ["consumer"], of: ofGroups, standard: "none",
+      fromView),
+    Key(
+      RouteOption.presence, .truth, of: [.chat], home: "under a websocket route with consumer: chat",
+      "`true` tells clients who is in the room. See [Presence](presence.md)."),
+    Key(
+      "history", webSocketOptions, .mapping(.history), needs: ["consumer"], of: ofGroups,
+      standard: "nothing is kept", home: "under a websocket route, or in events of an http route",
+      """
+      What the group keeps for clients that come later or come back. See [keys of history](#keys-of-history).
+      """),
+    Key(
+      RouteOption.identity, .truth, of: [.chat],
+      "`true` adds the sender's name to what others see: `{\"message\": X, \"user\": \"5\"}`."),
+    Key(
+      RouteOption.envelope, .truth, of: ofGroups,
+      """
+      `true` says in each frame which group it came from: `{\"group\": \"room_7\", \"message\": X}`. For clients that are in several groups. \
+      What is no JSON object becomes `{\"group\": ..., \"text\": ...}`, `bytes` in base64, or `event`.
+      """),
+    Key(
+      "events", webSocketOptions, events, needs: ["consumer"], of: ofGroups,
+      "Event type → JSON with `\"{field}\"` places, or `event` for the whole event."),
+    Key(
+      "publish", webSocketOptions, .choice(of: ConsumerConfiguration.PublishPolicy.self), needs: ["consumer"],
+      of: [.broadcast], standard: "`everyone`",
+      """
+      Who may send: `authenticated` are the clients with an identity. Other clients that send get `{"error": ...}`.
+      """),
+    Key(
+      "channel_layer", webSocketOptions, .word, needs: ["consumer"], of: ofGroups, standard: "`default`",
+      home: "under a websocket route", "The alias of the layer that the group is in."),
+    Key(
+      "to", webSocketOptions, .word, required: [.webSocketRoute], needs: ["consumer"], of: [.proxy],
+      home: "under a route with consumer: proxy",
+      "The server that answers, a `ws://`, `wss://` or `unix:` URL. See [keys of proxies](#keys-of-proxies)."),
+    Key(
+      "host", webSocketOptions, .choice(of: UpstreamConfiguration.HostHeader.self), needs: ["consumer"],
+      of: [.proxy, .view], standard: "`keep`", "As for a [proxy](#keys-of-proxies)."),
+    Key(
+      RouteOption.connectTimeout, upstreamTime, of: [.proxy, .view], "As for a [proxy](#keys-of-proxies)."),
+    Key(
+      "tls", webSocketOptions, .mapping(.upstreamTLS), needs: ["consumer"], of: [.proxy, .view],
+      standard: "the system's authorities", "As for a [proxy](#keys-of-proxies)."),
+    Key(
+      "subprotocols", [.webSocketRoute], .list(.word), needs: ["consumer"],
+      of: ConsumerType.allCases.filter { $0 != .proxy },
+      """
+      The subprotocols that the route speaks. Of those that a client offers, the first in this order is chosen; with `proxy`, the \
+      upstream chooses.
+      """),
+  ]
 
   /// What answers on an HTTP route; in the order in which findings name them.
   static let actions = [
@@ -229,6 +229,18 @@ extension Key {
       """
       A secret of at least 16 characters, or a list of secrets. With a list, a new secret can be given out before the old one is \
       withdrawn.
+      """),
+    Key(
+      "protocol", [.publish], .choice(of: PublishConfiguration.Wire.self), standard: "`json`",
+      """
+      How requests are written: `json`, or `grip` for back ends that publish with `django-grip` or `gripcontrol`, as to pushpin. \
+      See [from pushpin or Fanout](grip.md).
+      """),
+    Key(
+      "secret", [.publish], .oneOrMore(.secret),
+      """
+      With `protocol: grip`: the `key` of the back end's `GRIP_URL`, at least 16 bytes, with which it signs its tokens (JWT, HS256). A list \
+      while it is changed. Where that URL has no `iss`, the back end sends the key itself: write it as `token`.
       """),
     Key(
       "anonymous", [.publish], .truth, standard: "`false`",

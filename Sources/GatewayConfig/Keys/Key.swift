@@ -14,6 +14,8 @@ package struct Key: Sendable {
   package var needs: [String]
   /// The consumers that it is an option of; nil if it belongs to none of them.
   var consumers: [ConsumerType]?
+  /// Those of them that can do without it where it is required.
+  var spareConsumers: [ConsumerType] = []
   /// What `explain` says of its value, if it is declared as a `RouteOption`; nil if it is not.
   var optionText: (@Sendable (RouteOptions) -> String?)?
   /// What holds without it, as the reference says it; empty if that needs no words.
@@ -40,6 +42,18 @@ package struct Key: Sendable {
     self.meaning = meaning
   }
 
+  /// The same key, which some consumers can do without where it is required.
+  func sparing(_ consumers: ConsumerType...) -> Key {
+    var key = self
+    key.spareConsumers = consumers
+    return key
+  }
+
+  /// Whether a consumer needs it.
+  func isNeeded(by type: ConsumerType, at place: KeyPlace) -> Bool {
+    required.contains(place) && consumers?.contains(type) == true && !spareConsumers.contains(type)
+  }
+
   static func shown(_ value: Duration) -> String { "`\(value.written)`" }
 
   /// A default as the reference shows it.
@@ -47,7 +61,8 @@ package struct Key: Sendable {
 
   /// Every key, in the order of the reference.
   package static let all: [Key] =
-    topLevel + server + limits + routes + options + view + actions + settings + receiving + authentication
+    topLevel + server + limits + routes + options + messages + view + actions + settings + receiving
+    + authentication
     + layers
 
   /// The keys of each mapping.

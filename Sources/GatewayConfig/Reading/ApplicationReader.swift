@@ -32,6 +32,7 @@ struct ApplicationReader {
     UnshownEvents(groups: groups, webSocket: webSocket.routes, http: http.routes).report(
       into: context.reading)
     IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
+    ExposureReport(reading: context.reading, webSocket: webSocket, http: http).report()
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
       webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,

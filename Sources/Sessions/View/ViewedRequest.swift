@@ -26,7 +26,7 @@ final class ViewedRequest {
   ) {
     guard let target = view.question.target(for: place.captures, long: view.longCaptures) else { return nil }
     self.target = target
-    self.path = path.text
+    self.path = "/" + path.text
     let uri = place.uri(without: hidden)
     query = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[uri.utf8.index(after: $0)...]) } ?? ""
     captures = place.captures

@@ -160,9 +160,3 @@ extension Session {
     layer.groups.deliver(publication.event, to: membership.number)
   }
 }
-
-extension Session: ViewedSession {
-  var viewAddress: String? { isOpen ? view?.record.address : nil }
-
-  func connectAgain() { view?.connectAgain() }
-}
