@@ -386,17 +386,3 @@ extension ViewLink: InputHolder {
     handle(.ended(.drops))
   }
 }
-
-extension ViewAnswer.Publication {
-  /// The event with those who are to get it.
-  ///
-  /// - Parameter isKeptBack: whether the session must not get it whoever else does.
-  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
-    var event = event
-    if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
-    var all = EventRecipients()
-    if isKeptBack || recipients == .others { all.except = [address] }
-    if case .user(let user) = recipients { all.user = user }
-    return event.addressed(to: all)
-  }
-}
