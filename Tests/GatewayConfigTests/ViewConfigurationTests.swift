@@ -1,5 +1,6 @@
 import Bytes
 import LayerTestSupport
+import Routing
 import Testing
 
 @testable import GatewayConfig
