@@ -114,6 +114,7 @@ final class Session: LiveSession {
       upstream?.keepAlive = keepAlive
     }
     route = new
+    view?.adopt(new)
     judgeControls()
     exchangeMeter()
   }
