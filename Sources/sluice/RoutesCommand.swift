@@ -91,7 +91,8 @@ extension UpstreamConfiguration {
 
 extension ConsumerConfiguration {
   var summary: String {
-    switch groups?.writers {
+    if let view { return "view \(view.question.shownURL)" }
+    return switch groups?.writers {
     case nil, .everyone: upstream?.summary ?? type.rawValue
     case .nobody: "\(type.rawValue) (clients cannot publish)"
     case .authenticated: "\(type.rawValue) (anonymous clients cannot publish)"
