@@ -12,7 +12,7 @@ extension PublishReader {
       reading.findings.error(
         .conflictingKeys, "\"secret\" signs the tokens of \"protocol: grip\", which this route does not have",
         at: secret.key.range, hint: "write \"token\" instead of \"secret\", or add protocol: grip")
-      return nil
+      return secret
     }
     publish.secrets = readSecrets(secret.value)
     return secret
