@@ -181,7 +181,8 @@ extension RouteAsker {
     var request = view.wire.request(
       for: asked.question,
       ViewAttempt(
-        number: asked.attempts, made: asked.made, time: Int64(WallClock.secondsSinceEpoch)))
+        number: asked.question.earlierAttempts + asked.attempts, made: asked.made,
+        time: Int64(WallClock.secondsSinceEpoch)))
     let size = request.body.count
     let text = PostText(request).bytes
     request.body = []
