@@ -27,7 +27,7 @@ YAML = [block for block in BLOCKS if block.language == "yaml"]
 
 # The mapping around a part of a file, if the part does not name one itself.
 FRAME = {
-    "installed_apps": "installed_apps: [echo, chat, broadcast, proxy]\n",
+    "installed_apps": "installed_apps: [echo, chat, broadcast, proxy, view]\n",
     "channel_layers": "channel_layers: {default: {backend: memory}}\n",
     "auth": 'auth: {users: {jwt: {secret: {env: TOKEN_SECRET}}}, site: {callback: {url: "http://127.0.0.1:8001/me/"}}}\n',
     "applications": "applications: {main: {websocket: [{path: ws/frame/, consumer: echo}]}}\n",

@@ -175,7 +175,9 @@ struct RedisRecordsTests {
       taker.records.finish(place)
     }
     #expect(
-      await until { (try? await keys().contains { $0.contains(dead.id) && !$0.hasPrefix("taken:") }) == false })
+      await until {
+        (try? await keys().contains { $0.contains(dead.id) && !$0.hasPrefix("taken:") }) == false
+      })
     #expect(one.owner.texts.count + other.owner.texts.count == 300)
     for process in [one, other, dead] { await process.stop() }
   }
@@ -190,7 +192,8 @@ struct RedisRecordsTests {
     #expect(await first.begin(places[0]) == .begun)
     #expect(await first.begin(places[1]) == .begun)
     first.records.finish(places[1])
-    #expect(await until { (try? await say("HGET", "asgi:sluice:views:begun:\(places[1].lot)", "b")) == .null })
+    #expect(
+      await until { (try? await say("HGET", "asgi:sluice:views:begun:\(places[1].lot)", "b")) == .null })
     let second = await RecordingProcess(redis)
     try await silence(first)
     #expect(await until { second.owner.texts == ["a=1", "c=1"] })
@@ -215,7 +218,9 @@ struct RedisRecordsTests {
     taker.records.finish(places[0])
     #expect(await taker.begin(places[1]) == .begun)
     back.clock.isStopped.store(false, ordering: .relaxed)
-    #expect(await until { await taker.begin(places[2]) == .gone })
+    let old = "asgi:sluice:views:records:\(back.id)-0-k"
+    #expect(await until { (try? await say("EXISTS", old)) == .integer(0) })
+    #expect(await taker.begin(places[2]) == .gone)
     let lot = "asgi:sluice:views:records:\(back.id)-1-k"
     #expect(await until { (try? await say("HLEN", lot)) == .integer(3) })
     #expect(back.owner.again == [])

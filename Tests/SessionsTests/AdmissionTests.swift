@@ -255,7 +255,10 @@ struct AdmissionTests {
       ("/ws/rpc/", [.notViewed], ["view", "refuse 403: this user has no permission for this path"]),
       (
         "/ws/viewed/lobby/", [.user("5"), .subscribed, .viewedAs("7")],
-        ["ask api", "subscribe viewed_lobby in default", "view 5 in viewed_lobby", "accept 7 in viewed_lobby"]
+        [
+          "ask api", "subscribe viewed_lobby in default", "view 5 in viewed_lobby",
+          "accept 7 in viewed_lobby",
+        ]
       ),
       (
         "/ws/viewed/lobby/", [.user("5"), .notSubscribed],

@@ -1,6 +1,6 @@
 import GatewayConfig
-import Transport
 import Routing
+import Transport
 import WebSocketCore
 
 /// What a view is told of the request that opens a session, made from its head.

@@ -68,6 +68,16 @@ private final class NotingBackend: LayerBackend {
   func keptOrders() async -> [KeptOrder]? { nil }
 }
 
+private struct OneFile: FileAccess {
+  let text: String
+
+  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> { .success(Array(text.utf8)) }
+  func isDirectory(_ path: String) -> Bool { false }
+  func names(in directory: String) -> [String] { [] }
+  func isReadableByAll(_ path: String) -> Bool { false }
+  func absolute(_ path: String) -> String { "/" + path }
+}
+
 private final class Counts: Sendable {
   let kept = Mutex<[Bool]>([])
   let posted = Atomic(0)
@@ -81,11 +91,12 @@ struct ViewLedgerTests {
 
   private static let file = """
     installed_apps: [view]
+    channel_layers: {default: {backend: memory}}
     applications:
       main:
         websocket:
-          - {name: room, path: "ws/<int:room>/", consumer: view, url: "http://127.0.0.1:1/ws/{room}/", secret: "0123456789abcdef0123456789abcdef", group: "chat_{room}", on: [connect, disconnect]}
-          - {name: quiet, path: "quiet/", consumer: view, url: "http://127.0.0.1:1/quiet/", secret: "0123456789abcdef0123456789abcdef", on: [connect]}
+          - {name: room, path: "ws/<int:room>/", consumer: view, url: "http://127.0.0.1:1/ws/{room}/", secret: {env: KEY}, group: "chat_{room}", on: [connect, disconnect]}
+          - {name: quiet, path: "quiet/", consumer: view, url: "http://127.0.0.1:1/quiet/", secret: {env: KEY}, on: [connect]}
     """
 
   init() throws {
@@ -96,8 +107,10 @@ struct ViewLedgerTests {
   }
 
   private func routes(_ file: String) throws -> [SessionRoute] {
-    let configuration = try ConfigurationLoader.configuration(of: file)
-    return configuration.served.webSocketRoutes.map {
+    let loaded = ConfigurationLoader.load(
+      path: "routes.yaml", environment: ["KEY": String(repeating: "k", count: 64)],
+      files: OneFile(text: file))
+    return try #require(loaded.configuration).served.webSocketRoutes.map {
       SessionRoute($0, ServedLayers([layer]), log: .quiet)
     }
   }

@@ -153,7 +153,8 @@ package final class ViewLedger: ViewRegister {
 
   @discardableResult
   private func remove(_ address: String) -> SessionRoute? {
-    state.withLock { state in
+    defer { settlement.yield() }
+    return state.withLock { state in
       for name in state.places.keys where state.places[name]?.addresses.remove(address) != nil {
         return state.places[name]?.route
       }
@@ -162,14 +163,18 @@ package final class ViewLedger: ViewRegister {
   }
 
   package func ended(_ record: ViewRecord, _ end: SessionEnd) {
-    let known = remove(record.address)
-    guard let route = known ?? route(named: record.route), route.asksDisconnect else { return }
+    guard let route = route(named: record.route), route.asksDisconnect else {
+      remove(record.address)
+      return
+    }
     let report = ViewReport(record: record, end: end, id: ViewQuestionID.next())
     route.keptRecords?.keep(
       .init(
         address: record.address, kind: route.recordKind,
         content: EndedRecord(record: record, end: end, id: report.id)), nil)
     add(report, on: route)
+    // Not before it is counted there, so that a stop does not miss it.
+    remove(record.address)
   }
 
   // MARK: - Ends
@@ -224,18 +229,26 @@ package final class ViewLedger: ViewRegister {
   package func finish(within time: Duration) async {
     let workers = state.withLock { $0.workers }
     for worker in workers { worker { $0.reports.hurry() } }
-    if waitingCount > 0 {
+    if untoldCount > 0 {
       _ = await within(time) { [self] in
-        for await _ in settlements where waitingCount == 0 { return }
+        for await _ in settlements where untoldCount == 0 { return }
       }
     }
     tellOfUntold()
   }
 
-  private var waitingCount: Int { state.withLock { $0.waiting.count - $0.taken } }
+  /// The ends that are still to be told. After the end of its connection a session has not ended for its view before everything was
+  /// answered that it had sent.
+  private var untoldCount: Int {
+    state.withLock { state in
+      state.places.values.reduce(state.waiting.count - state.taken) { count, place in
+        count + (place.route.asksDisconnect ? place.addresses.count : 0)
+      }
+    }
+  }
 
   private func tellOfUntold() {
-    let untold = waitingCount
+    let untold = untoldCount
     guard untold > 0 else { return }
     state.withLock { $0.untoldEnds = untold }
     let isKept = state.withLock { state in

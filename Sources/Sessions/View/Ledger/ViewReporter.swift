@@ -63,6 +63,8 @@ final class RouteReports {
     lane = ReportLane(width: (route.configuration.consumer.view?.inFlight ?? 1) / 4)
   }
 
+  deinit { timer?.cancel() }
+
   private var ledger: ViewLedger { worker.process.views }
   private var now: MonotonicTime { worker.reactor.now }
 
@@ -71,15 +73,19 @@ final class RouteReports {
   func serve(_ route: SessionRoute) {
     self.route = route
     guard let interval = route.configuration.consumer.view?.alive else {
-      presence = nil
+      retire()
       return
     }
-    if presence?.interval != interval { presence = AliveReports(every: interval, worker) }
+    if presence?.interval != interval {
+      retire()
+      presence = AliveReports(every: interval, worker)
+    }
     presence?.route = route
   }
 
   /// The route is not served any more. Its view is still told what is left.
   func retire() {
+    presence?.end()
     presence = nil
   }
 

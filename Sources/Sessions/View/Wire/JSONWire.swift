@@ -22,11 +22,7 @@ struct JSONWire: ViewWire {
       HeaderField(name: "Content-Type", value: "application/json"),
       HeaderField(name: "Accept", value: "application/json"),
     ]
-    if case .connect(let details, _) = question.event { fields += details.fields }
-    if let session = question.session {
-      fields += ForwardedHeaders.added(
-        host: session.host, address: session.client, isSecure: session.isSecure)
-    }
+    fields += question.fieldsOfClient
     fields += [
       HeaderField(name: "X-Sluice-Version", value: "\(ViewSignature.version)"),
       HeaderField(name: "X-Sluice-Id", value: question.id),

@@ -4,10 +4,30 @@ import WebSocketCore
 protocol ViewWire: Sendable {
   func request(for question: ViewQuestion, _ attempt: ViewAttempt) -> ViewRequest
 
+  /// Whether a status other than 200 to 299 is an answer too, in which there is nothing to read.
+  func isAnswer(_ status: Int, to question: ViewQuestion) -> Bool
+
   /// Reads an answer with a status of 200 to 299. Everything in it is checked, so that nothing of a malformed one is done.
   func answer(
     in answer: UpstreamFetcher.Answer, to question: ViewQuestion
   ) throws(AnswerFault) -> ViewAnswer
+}
+
+extension ViewWire {
+  func isAnswer(_ status: Int, to question: ViewQuestion) -> Bool { false }
+}
+
+extension ViewQuestion {
+  /// The fields of the client's request that go with it, and those that say who the client is.
+  var fieldsOfClient: [HeaderField] {
+    var fields: [HeaderField] = []
+    if case .connect(let details, _) = event { fields += details.fields }
+    if let session {
+      fields += ForwardedHeaders.added(
+        host: session.host, address: session.client, isSecure: session.isSecure)
+    }
+    return fields
+  }
 }
 
 /// What differs between the attempts of one question.
