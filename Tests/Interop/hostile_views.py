@@ -89,9 +89,9 @@ class HostileView(Listener):
 class Middlebox(Listener):
     """Passes questions on to a server. `lose(number)` says for each answer whether it is lost: the connection ends in its place."""
 
-    def __init__(self, port: int, lose=lambda number: False):
-        self.to, self.lose, self.passed, self.lost = port, lose, 0, 0
-        super().__init__()
+    def __init__(self, to: int, lose=lambda number: False, port: int = 0):
+        self.to, self.lose, self.passed, self.lost = to, lose, 0, 0
+        super().__init__(port)
 
     def serve(self, sock: socket.socket) -> None:
         while request := read_message(sock):
