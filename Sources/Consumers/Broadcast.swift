@@ -12,6 +12,7 @@ public final class Broadcast: Sendable {
 
   private let publish: ConsumerConfiguration.PublishPolicy
   let events: RouteEvents
+  private let receiving: Receiving?
   /// Whether frames say which group they came from.
   let hasEnvelope: Bool
 
@@ -19,12 +20,18 @@ public final class Broadcast: Sendable {
     _ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy,
     report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
   ) {
-    events = RouteEvents(configuration.events, report: report)
+    events = RouteEvents(configuration, report: report)
+    receiving = events.receiving(by: configuration)
     self.publish = publish
     hasEnvelope = configuration.options[.envelope]
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
+    guard let receiving else { return take(kind, payload, from: session) }
+    if case .publish = receiving.take(kind, payload, from: session) { take(kind, payload, from: session) }
+  }
+
+  private func take(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch publish {
     case .authenticated where session.identity == nil:
       session.refuse("only authenticated clients can publish on this route")
@@ -35,7 +42,8 @@ public final class Broadcast: Sendable {
         case .text: .init("text", .text(bytes))
         case .binary: .init("bytes", .bytes(bytes))
         }
-      session.publish(Event(type: Self.eventType, fields: [field]))
+      let event = Event(type: Self.eventType, fields: [field])
+      session.publish(events.isForOthers(Self.eventType) ? event.notTo(session) : event)
     case .nobody: session.refuse("clients cannot publish on this route")
     }
   }

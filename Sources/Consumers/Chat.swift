@@ -15,6 +15,7 @@ public final class Chat: Sendable {
 
   let groups: GroupConfiguration
   let events: RouteEvents
+  private let receiving: Receiving?
   private let showsUser: Bool
   /// Whether frames say which group they came from.
   let hasEnvelope: Bool
@@ -25,10 +26,24 @@ public final class Chat: Sendable {
     groups = configuration
     showsUser = configuration.showsUser
     hasEnvelope = configuration.options[.envelope]
-    events = RouteEvents(configuration.events, report: report)
+    events = RouteEvents(configuration, report: report)
+    receiving = events.receiving(by: configuration)
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
+    guard let receiving else { return take(kind, payload, from: session) }
+    switch receiving.take(kind, payload, from: session) {
+    case .nothing, .ask: break
+    case .publish(let frame?):
+      guard let range = frame.range(of: Self.member, in: payload) else {
+        return session.refuse(fault(of: payload, takesTokens: session.takesTokens))
+      }
+      publish([UInt8](copying: payload.extracting(range)), from: session)
+    case .publish(nil): take(kind, payload, from: session)
+    }
+  }
+
+  private func take(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     guard kind == .text else {
       return session.refuse(#"expected a text message such as {"message": ...}, found a binary one"#)
     }
@@ -36,15 +51,20 @@ public final class Chat: Sendable {
       guard let range = try JSONScanner.member(Self.member, of: payload) else {
         return session.refuse(fault(of: payload, takesTokens: session.takesTokens))
       }
-      let value = [UInt8](copying: payload.extracting(range))
-      var fields = [Event.Field(Self.member, .encodedJSON(value))]
-      if showsUser, let identity = session.identity {
-        fields.append(.init(Self.user, .json(.string(identity.user))))
-      }
-      session.publish(Event(type: Self.eventType, fields: fields))
+      publish([UInt8](copying: payload.extracting(range)), from: session)
     } catch {
       session.refuse("the message is \(error)")
     }
+  }
+
+  /// - Parameter value: JSON text.
+  private func publish(_ value: [UInt8], from session: some ConsumerSession) {
+    var fields = [Event.Field(Self.member, .encodedJSON(value))]
+    if showsUser, let identity = session.identity {
+      fields.append(.init(Self.user, .json(.string(identity.user))))
+    }
+    let event = Event(type: Self.eventType, fields: fields)
+    session.publish(events.isForOthers(Self.eventType) ? event.notTo(session) : event)
   }
 
   /// The JSON that clients receive for an event, without a frame; nil if the event has no message.

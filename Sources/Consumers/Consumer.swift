@@ -1,3 +1,4 @@
+import Bytes
 package import ChannelLayers
 package import GatewayConfig
 package import Transport
@@ -47,7 +48,7 @@ public enum Consumer: Sendable {
     case .chat(let chat): chat.received(kind, payload, from: session)
     case .broadcast(let broadcast): broadcast.received(kind, payload, from: session)
     case .proxy: session.forward(kind, payload)
-    case .view: session.ask(kind, payload)
+    case .view(let view): view.received(kind, payload, from: session)
     }
   }
 
@@ -60,6 +61,31 @@ public enum Consumer: Sendable {
   }
 }
 
+extension Consumer {
+  /// Tells a client that was just accepted what its route says first.
+  package func greet(_ session: some ConsumerSession) {
+    guard let greetings = events?.greetings, !greetings.isEmpty else { return }
+    var filling = MessageFilling(session)
+    for greeting in greetings { session.send(.text, filling.json(greeting, [UInt8]().rawBytes).rawBytes) }
+  }
+
+  /// Nil for a consumer without groups.
+  private var events: RouteEvents? {
+    switch self {
+    case .echo, .proxy: nil
+    case .chat(let chat): chat.events
+    case .broadcast(let broadcast): broadcast.events
+    case .view(let view): view.events
+    }
+  }
+
+  package var selects: Bool { events?.selects ?? false }
+
+  package func recipients(of event: Event) -> EventRecipients? {
+    events?.recipients(of: event) ?? event.ownRecipients
+  }
+}
+
 extension Consumer: EventRenderer {
   package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     guard hasEnvelope, let group = event.group else {
@@ -69,12 +95,15 @@ extension Consumer: EventRenderer {
     return mark.add(to: frames) { renderPlainly(event, for: receiver, into: $0) }
   }
 
-  private func renderPlainly(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
+  private func renderPlainly(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes)
+    -> Rendering
+  {
     switch self {
     case .echo, .proxy: .ignored
-    case .chat(let chat): chat.render(event, for: receiver, into: frames)
-    case .broadcast(let broadcast): broadcast.render(event, for: receiver, into: frames)
-    case .view(let view): view.render(event, for: receiver, into: frames)
+    case .chat(let chat): chat.events.closing(event, chat.render(event, for: receiver, into: frames))
+    case .broadcast(let broadcast):
+      broadcast.events.closing(event, broadcast.render(event, for: receiver, into: frames))
+    case .view(let view): view.events.closing(event, view.render(event, for: receiver, into: frames))
     }
   }
 

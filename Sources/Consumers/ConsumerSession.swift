@@ -1,6 +1,7 @@
 import Bytes
 package import ChannelLayers
 package import JSON
+package import Routing
 package import WebSocketCore
 
 /// The operations of a session for its consumer. Confined to the session's reactor.
@@ -28,6 +29,20 @@ package protocol ConsumerSession: AnyObject {
 
   /// Sends the event to the session's group, including the session itself, through the route's channel layer.
   func publish(_ event: Event)
+
+  /// Sends the event to one of the session's groups.
+  func publish(_ event: Event, to group: String)
+
+  /// The first of its groups, in the order in which they were joined, that is meant; nil if there is none.
+  func group(where isMeant: (String) -> Bool) -> String?
+
+  /// What the path of its request captured, for a route that needs it.
+  var captures: Captures { get }
+}
+
+extension ConsumerSession {
+  /// The group that its messages go to; nil for a session that is in none.
+  var firstGroup: String? { group { _ in true } }
 }
 
 extension ConsumerSession {

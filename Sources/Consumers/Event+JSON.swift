@@ -6,10 +6,13 @@ import WebSocketCore
 
 extension Event {
   /// The whole event as a JSON object, `type` first, without what only the gateway reads of it.
-  func appendJSON(to bytes: inout [UInt8]) {
+  ///
+  /// - Parameter hidden: a field that is left out.
+  func appendJSON(to bytes: inout [UInt8], without hidden: String? = nil) {
     bytes.append(contentsOf: #"{"type":"#.utf8)
     JSONText.append(string: type, to: &bytes)
-    for field in fields where !Self.isOwn(field: field.name) && field.name != EventTemplate.groupPlace {
+    for field in fields
+    where !Self.isOwn(field: field.name) && field.name != EventTemplate.groupPlace && field.name != hidden {
       bytes.append(UInt8(ascii: ","))
       JSONText.append(string: field.name, to: &bytes)
       bytes.append(UInt8(ascii: ":"))
@@ -19,8 +22,13 @@ extension Event {
   }
 
   /// `type` is a field like the others.
-  func value(of field: String) -> EventValue? {
-    field == "type" ? .text(Array(type.utf8)) : self[field]
+  ///
+  /// - Parameter place: a field, or a value within one: `job.id`, `items.0`. A field whose own name has a dot goes first.
+  func value(of place: String) -> EventValue? {
+    if place == "type" { return .text(Array(type.utf8)) }
+    if let value = self[place] { return value }
+    guard let dot = place.firstIndex(of: ".") else { return nil }
+    return self[String(place[..<dot])]?.value(at: String(place[place.index(after: dot)...]))
   }
 
   /// The event's `text` or `bytes`. ASGI: exactly one of them must be given.
@@ -39,6 +47,18 @@ extension Event {
 }
 
 extension EventValue {
+  /// The value at a path within it; nil if there is none.
+  func value(at path: String) -> EventValue? {
+    switch self {
+    case .json(let value): return value.value(at: path).map(EventValue.json)
+    case .encodedJSON(let text):
+      // Here each time and not once for the event: hardly any template names two values of one field.
+      let text = text.rawBytes
+      return JSONScanner.value(at: path, of: text).map { EventValue(json: text.extracting($0)) }
+    case .text, .bytes: return nil
+    }
+  }
+
   /// Whether the value is not bytes.
   var isJSON: Bool { if case .bytes = self { false } else { true } }
 

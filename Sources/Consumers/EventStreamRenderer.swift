@@ -22,7 +22,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   package init(
     _ group: GroupConfiguration, showsPosition: Bool, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
   ) {
-    events = RouteEvents(group.events, report: report)
+    events = RouteEvents(group, report: report)
     self.showsPosition = showsPosition
   }
 
@@ -34,7 +34,16 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   /// The renderer for the other groups of the route.
   package var withoutPositions: EventStreamRenderer { EventStreamRenderer(events, showsPosition: false) }
 
+  package var selects: Bool { events.selects }
+  package func recipients(of event: Event) -> EventRecipients? { events.recipients(of: event) }
+
   package func render(_ event: Event, for receiver: EventReceiver?, into stream: SharedBytes) -> Rendering {
+    events.closing(event, renderOpen(event, for: receiver, into: stream))
+  }
+
+  private func renderOpen(
+    _ event: Event, for receiver: EventReceiver?, into stream: SharedBytes
+  ) -> Rendering {
     if event.type == Event.historyType, event.position != nil { return appendStart(event, to: stream) }
     let handler = event.handler
     switch events.meaning(of: event, as: handler, for: receiver) {

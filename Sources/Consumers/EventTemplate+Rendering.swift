@@ -16,15 +16,22 @@ extension EventTemplate {
       event.fields.removeAll { $0.name == place }
       event.fields.append(.init(place, .json(.string(value))))
     }
+    if let receiver {
+      event.fields.removeAll { $0.name == Self.stateField }
+      if let state = receiver.state { event.fields.append(.init(Self.stateField, .json(state))) }
+    }
     var bytes: [UInt8] = []
     append(event, to: &bytes, unfit)
     return bytes
   }
 
+  /// No event has a field of this name, and no frame shows it as a whole.
+  private static let stateField = String(statePrefix.dropLast())
+
   private func append(_ event: Event, to bytes: inout [UInt8], _ unfit: UnfitEvents?) {
     switch self {
-    case .wholeEvent:
-      event.appendJSON(to: &bytes)
+    case .wholeEvent, .eventForOthers:
+      event.appendJSON(to: &bytes, without: self == .eventForOthers ? DeliveryRule.exceptField : nil)
       for field in event.fields where !field.value.isJSON { unfit?.incomplete(event, field: field.name) }
     case .field(let name): bytes += value(of: name, in: event, unfit)?.jsonText ?? Array("null".utf8)
     case .text(let template):
@@ -52,6 +59,10 @@ extension EventTemplate {
 
   /// The value of a field, which is reported if JSON cannot carry it, or it is missing.
   private func value(of name: String, in event: Event, _ unfit: UnfitEvents?) -> EventValue? {
+    if name.hasPrefix(Self.statePrefix) {
+      // What a view has not answered yet is nothing unusual.
+      return event[Self.stateField]?.value(at: String(name.dropFirst(Self.statePrefix.count)))
+    }
     let value = event.value(of: name)
     if value?.isJSON != true { unfit?.incomplete(event, field: name) }
     return value

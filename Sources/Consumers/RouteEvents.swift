@@ -1,6 +1,6 @@
 import Bytes
 import ChannelLayers
-package import GatewayConfig
+import GatewayConfig
 import JSON
 import Transport
 import WebSocketCore
@@ -10,28 +10,52 @@ import WebSocketCore
 struct RouteEvents: Sendable {
   /// By type, in the form in which it is looked up.
   private let templates: [String: (template: EventTemplate, isPersonal: Bool)]
+  /// `deliver`, in the same form.
+  let rules: [String: DeliveryRule]
+  /// Whether some event closes who gets it.
+  let closes: Bool
+  /// `connect`
+  let greetings: [MessageTemplate]
   /// Whether the frame of some event names its group.
   let nameGroup: Bool
   /// Gets the events that do not fit; nil if nothing is reported.
-  private let unfit: UnfitEvents?
+  let unfit: UnfitEvents?
 
-  init(_ templates: [String: EventTemplate], report: (@Sendable (UnfitEvents.Report) -> Void)?) {
-    unfit = report.map { UnfitEvents(known: templates.keys + GroupConfiguration.builtInTypes, report: $0) }
-    // The loader has made sure that no two types are equal.
-    self.templates = Dictionary(
-      templates.map { (HandlerName.of($0.key), ($0.value, $0.value.isPersonal)) },
-      uniquingKeysWith: { first, _ in first })
-    nameGroup = templates.values.contains(where: \.namesGroup)
+  init(_ group: GroupConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)?) {
+    unfit = report.map { UnfitEvents(known: group.knownTypes, report: $0) }
+    let rules = Self.byHandler(group.deliveries)
+    var templates: [String: (template: EventTemplate, isPersonal: Bool)] = [:]
+    for (handler, template) in Self.byHandler(group.events) {
+      let isForOthers = rules[handler]?.recipients == .others && template == .wholeEvent
+      templates[handler] = (isForOthers ? .eventForOthers : template, template.isPersonal)
+    }
+    // What only `deliver` names is sent as it is.
+    for (handler, rule) in rules
+    where templates[handler] == nil && !GroupConfiguration.builtInTypes.contains(handler) {
+      templates[handler] = (rule.recipients == .others ? .eventForOthers : .wholeEvent, false)
+    }
+    self.templates = templates
+    self.rules = rules
+    closes = rules.values.contains { $0.closing != nil }
+    greetings = group.greetings
+    nameGroup = group.events.values.contains(where: \.namesGroup)
+  }
+
+  /// The loader has made sure that no two types are equal.
+  private static func byHandler<Value>(_ values: [String: Value]) -> [String: Value] {
+    Dictionary(values.map { (HandlerName.of($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// How a member of that name is added to the frame of an event.
   func marking(of event: Event, with mark: String) -> FrameMark.Form {
     let handler = event.handler
+    if rules[handler]?.text != nil { return .message }
     if let (template, _) = templates[handler] {
       switch template {
       case .object(let members): return members.contains { $0.key == mark } ? .wrapped : .member
       // A position is never mixed with the fields of an event.
-      case .wholeEvent: return mark == Consumer.envelope && event[mark] == nil ? .member : .wrapped
+      case .wholeEvent, .eventForOthers:
+        return mark == Consumer.envelope && event[mark] == nil ? .member : .wrapped
       case .field, .text, .constant, .array: return .wrapped
       }
     }
@@ -44,7 +68,7 @@ struct RouteEvents: Sendable {
 
   /// The meaning of such an event for a client, independent of its transport.
   enum Meaning {
-    /// JSON from a template.
+    /// JSON from a template, or the text of a rule.
     case text([UInt8])
     /// The event's `text` or `bytes`.
     case message
@@ -70,6 +94,9 @@ struct RouteEvents: Sendable {
 
   /// Nil if the consumer has to handle the event.
   func meaning(of event: Event, as handler: String, for receiver: EventReceiver?) -> Meaning? {
+    if !rules.isEmpty, let text = rules[handler]?.text {
+      return .text(Array(text.filled { self.text(of: $0, in: event) ?? "" }.utf8))
+    }
     if !templates.isEmpty, let (template, isPersonal) = templates[handler] {
       guard !isPersonal || receiver != nil else { return .rendering(.personal) }
       return .text(template.rendered(event, for: isPersonal ? receiver : nil, unfit))
@@ -137,14 +164,4 @@ struct RouteEvents: Sendable {
       event, "the field \"code\" is not a close code that may be sent",
       hint: "1000 to 1003, 1007 to 1014, or 3000 to 4999")
   }
-}
-
-extension GroupConfiguration {
-  /// The event types that every route with a group delivers without a template.
-  package static let builtInTypes = [
-    Chat.eventType, Broadcast.eventType, "websocket.send", "websocket.close",
-  ]
-
-  /// The event types that the route delivers.
-  package var knownTypes: [String] { events.keys + Self.builtInTypes }
 }

@@ -1,5 +1,7 @@
+import Bytes
 package import ChannelLayers
 import GatewayConfig
+import JSON
 import Synchronization
 
 /// Reports events that a route does not deliver, or delivers incompletely, each kind once.
@@ -84,7 +86,7 @@ package final class UnfitEvents: Sendable {
   /// Reports a field of a template that the event does not have, or that JSON cannot carry.
   func incomplete(_ event: Event, field name: String) {
     guard isNew(event.type, name) else { return }
-    guard event[name] == nil else {
+    guard event.value(of: name) == nil else {
       return report(
         Report(
           fate: .incomplete, type: event.type,
@@ -93,12 +95,17 @@ package final class UnfitEvents: Sendable {
     }
     let fields = event.fields.map(\.name)
     let outer = name.prefix { $0 != "." }
-    let hint =
-      outer.utf8.count < name.utf8.count && fields.contains(String(outer))
-      ? "a template can only use whole fields: write {\(outer)}, or send \"\(name.dropFirst(outer.count + 1))\" as a field of its own"
-      : NearestName.hint(for: name, in: fields)
+    guard outer.utf8.count < name.utf8.count, let value = event[String(outer)] else {
+      return report(
+        Report(
+          fate: .incomplete, type: event.type, reason: "the event has no field \"\(name)\"",
+          hint: NearestName.hint(for: name, in: fields)))
+    }
+    let inner = String(name.dropFirst(outer.utf8.count + 1))
     report(
-      Report(fate: .incomplete, type: event.type, reason: "the event has no field \"\(name)\"", hint: hint))
+      Report(
+        fate: .incomplete, type: event.type, reason: "the field \"\(outer)\" has no \"\(inner)\"",
+        hint: NearestName.hint(for: inner, in: value.memberNames)))
   }
 
   /// Whether this kind was not reported before, and can still be reported.
@@ -130,5 +137,16 @@ package final class UnfitEvents: Sendable {
           reason: "\(Self.most) kinds of events did not fit this route; no more are reported"))
     }
     return false
+  }
+}
+
+extension EventValue {
+  /// The names of an object's members; empty for anything else.
+  fileprivate var memberNames: [String] {
+    switch self {
+    case .json(.object(let members)): members.map(\.key)
+    case .encodedJSON(let text): ((try? JSONScanner.members(of: text.rawBytes)) ?? []).map(\.key)
+    case .json, .text, .bytes: []
+    }
   }
 }

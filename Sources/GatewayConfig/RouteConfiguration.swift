@@ -41,6 +41,12 @@ package struct GroupConfiguration: Sendable {
   package var fromView: GroupsFromView?
   /// `events:`, event type to frame, in addition to the consumer's own event types.
   package var events: [String: EventTemplate]
+  /// `deliver:`, by event type.
+  package var deliveries: [String: DeliveryRule] = [:]
+  /// `receive:`; nil if all messages are the consumer's.
+  package var receive: ReceiveConfiguration?
+  /// `connect:`, what each client is told first.
+  package var greetings: [MessageTemplate] = []
   /// The options of the consumer that are single values.
   package var options = RouteOptions()
   /// `history:`; nil if no events are kept.
@@ -154,6 +160,8 @@ package enum HealthProbe: String, Sendable, Hashable, CaseIterable {
 package indirect enum EventTemplate: Sendable, Hashable {
   /// `event`: the whole event as it came.
   case wholeEvent
+  /// The same without its field `except`, which has addresses of sessions.
+  case eventForOthers
   /// `"{field}"` alone: the field's value with its type; absent is null.
   case field(String)
   /// Text around fields.
@@ -177,19 +185,25 @@ extension EventTemplate {
   /// `{sluice.group}`: not a field of the event, but the group that it came from.
   package static let groupPlace = "sluice.group"
 
+  /// What `{state.x}` of a route with a view becomes: not a field of the event, but what the view keeps about the receiving session.
+  package static let statePrefix = "sluice.state."
+
   /// Whether every session needs a frame of its own.
-  package var isPersonal: Bool { has(Self.addressPlace) }
+  package var isPersonal: Bool { hasPlace { $0 == Self.addressPlace || $0.hasPrefix(Self.statePrefix) } }
 
   /// Whether the frame of an event depends on its group.
   package var namesGroup: Bool { has(Self.groupPlace) }
 
-  private func has(_ place: String) -> Bool {
+  /// Whether it shows that field, or something within it.
+  func has(_ place: String) -> Bool { hasPlace { $0 == place || $0.hasPrefix(place + ".") } }
+
+  private func hasPlace(_ isMeant: (String) -> Bool) -> Bool {
     switch self {
-    case .wholeEvent, .constant: false
-    case .field(let name): name == place
-    case .text(let template): template.parts.contains(.place(place))
-    case .array(let elements): elements.contains { $0.has(place) }
-    case .object(let members): members.contains { $0.value.has(place) }
+    case .wholeEvent, .eventForOthers, .constant: false
+    case .field(let name): isMeant(name)
+    case .text(let template): template.places.contains(where: isMeant)
+    case .array(let elements): elements.contains { $0.hasPlace(isMeant) }
+    case .object(let members): members.contains { $0.value.hasPlace(isMeant) }
     }
   }
 }

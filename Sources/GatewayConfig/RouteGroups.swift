@@ -10,6 +10,8 @@ package struct RouteGroups: Sendable {
     case publish
     case events
     case view = "groups_from_view"
+    /// An event of `receive`, in the groups that it may name.
+    case receive
   }
 
   /// The use of the groups. Its layer represents all layers with the same groups.
@@ -24,6 +26,8 @@ package struct RouteGroups: Sendable {
   package var range: SourceRange
   /// The place of the route's `shared: true`.
   package var sharedRange: SourceRange?
+  /// The type of the event, for one of `receive`.
+  var eventType: String?
 }
 
 extension RouteGroups {
@@ -54,7 +58,27 @@ extension RouteGroups {
     for (place, pattern) in groups.configuration.subscribe.enumerated() {
       uses.append(maker.make(pattern, .subscribe, at: route.place(ofPattern: place), access: .read))
     }
-    return uses + (isAsked ? maker.joined(groups.configuration) : maker.fromView(groups.configuration))
+    uses += isAsked ? maker.joined(groups.configuration) : maker.fromView(groups.configuration)
+    return uses + received(uses, groups.configuration, maker)
+  }
+
+  /// The groups that events of `receive` may go to: those of the session that they may name.
+  private static func received(
+    _ ways: [RouteGroups], _ groups: GroupConfiguration, _ maker: Maker
+  ) -> [RouteGroups] {
+    (groups.receive?.events ?? []).flatMap { event -> [RouteGroups] in
+      var maker = maker
+      maker.signature = event.isForgeable ? .forgeable : event.isSigned ? .added : .none
+      // Of a group that the place of a template names there is one way for each that may be it.
+      let patterns = ways.map(\.use.pattern).unique
+      let meant =
+        event.pattern.map { pattern in patterns.filter(pattern.mayMeet) } ?? Array(groups.templates.prefix(1))
+      return meant.filter(patterns.contains).map { pattern in
+        var use = maker.make(pattern, .receive, at: event.range, access: .write)
+        use.eventType = event.type
+        return use
+      }
+    }
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
@@ -96,7 +120,7 @@ private struct Maker {
   /// Nil if clients do not authenticate.
   let auth: RouteAuth?
   /// Of those uses that it can concern: one that does not write forges nothing, and one that does not read is shown nothing.
-  let signature: GroupUse.Signature
+  var signature: GroupUse.Signature
   /// Whether its clients are the holders of its token.
   var isOfToken = false
 

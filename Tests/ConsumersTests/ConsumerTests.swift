@@ -32,6 +32,9 @@ private final class RecordingSession: ConsumerSession {
     asked.append("\(kind):" + String(decoding: [UInt8](copying: payload), as: UTF8.self))
   }
 
+  func publish(_ event: Event, to group: String) { published.append(event) }
+  func group(where isMeant: (String) -> Bool) -> String? { nil }
+  var captures: Captures { Captures() }
   func publish(_ event: Event) { published.append(event) }
 }
 

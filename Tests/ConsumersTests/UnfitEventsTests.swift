@@ -102,7 +102,7 @@ struct UnfitEventsTests {
     let event = Event(
       type: "tick",
       fields: [
-        .init("data", .json(.object([]))), .init("user", .json(.integer(1))), .init("blob", .bytes([1])),
+        .init("data", .json(["ids": .integer(1)])), .init("user", .json(.integer(1))), .init("blob", .bytes([1])),
         .init("empty", .json(.null)),
       ])
     let chat = chat(["tick": template])
@@ -110,7 +110,7 @@ struct UnfitEventsTests {
     render(chat, event)
     #expect(
       reports.lines == [
-        #"incomplete tick: the event has no field "data.id"; a template can only use whole fields: write {data}, or send "id" as a field of its own"#,
+        #"incomplete tick: the field "data" has no "id"; did you mean "ids"?"#,
         #"incomplete tick: the event has no field "usr"; did you mean "user"?"#,
         #"incomplete tick: the field "blob" holds bytes, which JSON cannot carry; send them as base64 text"#,
       ])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import threading
 
 import pytest
@@ -459,3 +460,69 @@ def test_the_address_reaches_the_session_in_no_group(serve, view):
         session.send("still")
         view.next("receive")
         assert view.next("receive")["address"] == address
+
+
+def test_a_compressed_session_gets_the_same(serve, view):
+    gateway = serve(options="compression: true")
+    view.answer = by_text({"go": {"do": [hello("x"), say("said " * 50), hello("y"), say("end")]}})
+    with connect(gateway.ws("/ws/room/a/")) as session:
+        session.send("go")
+        assert texts(session, 4) == ['{"hello":"x"}', "said " * 50, '{"hello":"y"}', "end"]
+
+
+# The gateway
+
+
+def test_a_stop_waits_for_answers_and_tells_the_ends(serve, view):
+    gateway = serve()
+    free = threading.Event()
+    view.answer = lambda question: free.wait(20) and None if question["event"] == "receive" else None
+    with connect(gateway.ws("/ws/room/a/")) as session:
+        session.send("x")
+        view.next("connect"), view.next("receive")
+        gateway.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            session.recv(timeout=20)
+        assert closed.value.rcvd.code == 1012
+    free.set()
+    assert view.next("disconnect")["code"] == 1012
+    assert gateway.wait() == 0
+
+
+def test_a_reload_keeps_sessions_and_asks_nothing(serve, view, tmp_path):
+    gateway = serve()
+    with connect(gateway.ws("/ws/room/a/")) as session, connect(gateway.ws("/ws/quiet/a/")) as quiet:
+        asked = view.next("connect")
+        file = tmp_path / "routes0.yaml"
+        text = file.read_text().replace("/room/{room}/", "/moved/{room}/")
+        file.write_text(text.replace("path: ws/quiet/", "path: ws/gone/"))
+        gateway.process.send_signal(signal.SIGHUP)
+        with pytest.raises(ConnectionClosed) as closed:
+            quiet.recv(timeout=20)
+        assert closed.value.rcvd.code == 1012
+        assert view.next("disconnect")["route"] == "ws/quiet/<slug:room>/"
+        session.send("x")
+        message = view.next("receive")
+        assert (message.target, message["address"]) == ("/moved/a/", asked["address"])
+    assert view.next("disconnect").target == "/moved/a/"
+
+
+@pytest.mark.alone
+def test_an_idle_session_takes_at_most_1_KiB_more_than_one_of_broadcast(serve, view):
+    gateway = serve(options="compression: false")
+
+    def growth(path: str, count: int = 3000) -> float:
+        before = gateway.resident_kib
+        sessions = [open_session(gateway.port, path) for _ in range(count)]
+        after = gateway.resident_kib
+        held.append(sessions)
+        return (after - before) * 1024 / count
+
+    held: list = []
+    growth("/ws/room/a/", 500), growth("/ws/listen/room_a/", 500)
+    plain, asked = growth("/ws/listen/room_a/"), growth("/ws/room/a/")
+    print(f"{plain:.0f} B and {asked:.0f} B")
+    for sessions in held:
+        for session in sessions:
+            session.close()
+    assert asked - plain <= 1024, f"{plain:.0f} B and {asked:.0f} B"

@@ -1,4 +1,5 @@
 import ChannelLayers
+import Consumers
 import JSON
 import Routing
 import Sessions
@@ -48,6 +49,7 @@ struct PublishRequest: Sendable {
     let groups = try Self.groups(item)
     var event = try item.event(mayBeWhole: sender.maySendEvents)
     event.fields += sender.stamp(on: event)
+    event = event.addressed(to: try Self.recipients(item))
     if try item.isTrue("ephemeral") { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
@@ -100,7 +102,44 @@ struct PublishRequest: Sendable {
     }
   }
 
-  private static let names = ["group", "groups", "ephemeral"] + RequestObject.eventContents
+  /// `"except": ADDRESS`, or a list of addresses, and `"to": {"user": USER}`.
+  private static func recipients(_ item: RequestObject) throws(PublishRefusal) -> EventRecipients {
+    var recipients = EventRecipients()
+    if let range = item.value("except") {
+      recipients.except = try addresses(item.json(range), in: item)
+    }
+    guard let range = item.value("to") else { return recipients }
+    guard case .object(let members) = item.json(range), members.count == 1, members[0].key == "user",
+      let user = members[0].value.textInNames, !user.isEmpty
+    else { throw PublishRefusal(malformed: "\"to\" in \(item.what) must be {\"user\": USER}") }
+    recipients.user = user
+    return recipients
+  }
+
+  private static func addresses(
+    _ value: JSON, in item: RequestObject
+  ) throws(PublishRefusal) -> [String] {
+    let values = if case .array(let elements) = value { elements } else { [value] }
+    var addresses: [String] = []
+    for value in values {
+      guard case .string(let address) = value, (1...longestAddress).contains(address.utf8.count) else {
+        throw PublishRefusal(
+          malformed: "\"except\" in \(item.what) must be the address of a session, or a list of addresses")
+      }
+      addresses.append(address)
+    }
+    guard addresses.count <= mostAddresses else {
+      throw PublishRefusal(malformed: "\"except\" in \(item.what) has more than \(mostAddresses) addresses")
+    }
+    return addresses
+  }
+
+  /// The most addresses of one item; each is looked for on each reactor.
+  private static let mostAddresses = 100
+  /// Bytes.
+  private static let longestAddress = 255
+
+  private static let names = ["group", "groups", "ephemeral", "except", "to"] + RequestObject.eventContents
   private static let namesOfBatch = ["idempotency_key", "batch"]
   private static let namesOfOne = namesOfBatch + names
 }

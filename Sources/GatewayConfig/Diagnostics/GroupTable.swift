@@ -64,6 +64,7 @@ package struct GroupTable: Sendable {
     if own.key == .view {
       facts[0] = "a view may \(own.use.access.writes ? "join and publish to" : "name") it"
     }
+    if own.key == .receive { facts[0] = "may send \(own.eventType ?? "events")" }
     if own.use.isShared { facts.append("shared") }
     var text = Self.wrapped("\(own.use.pattern.text): \(facts.joined(separator: ", "))", indent: 4)
     for encounter in row.neighbours { text += line(encounter) }

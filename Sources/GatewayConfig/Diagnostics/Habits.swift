@@ -44,6 +44,8 @@ enum Habits {
     "throttle_classes": "write limits: {rate: 20/s burst 50}",
     "middleware": "there is no middleware; see \"auth\", \"allowed_hosts\" and \"limits\"",
     "login_required": "write auth: NAME, the name of an authenticator under \"auth\" at the top level",
+    "on_connect":
+      "connect: {send: [...]} tells a client something first, and with consumer: view a view is asked about each client",
     "debug": "there is no debug mode; for more lines write logging: {level: debug}",
     "allowed_ips": "Sluice does not filter addresses; do it in front of Sluice",
   ]

@@ -61,7 +61,9 @@ package struct Key: Sendable {
 
   /// Every key, in the order of the reference.
   package static let all: [Key] =
-    topLevel + server + limits + routes + options + view + actions + settings + authentication + layers
+    topLevel + server + limits + routes + options + messages + view + actions + settings + receiving
+    + authentication
+    + layers
 
   /// The keys of each mapping.
   private static let byPlace: [KeyPlace: [Key]] = {

@@ -9,6 +9,7 @@ package enum KeyPlace: Sendable, Hashable {
   case authenticator, jwt, tokenSource, callback, permission, userClaim, upstreamTLS
   case application, webSocketRoutes, httpRoutes, webSocketRoute, httpRoute
   case proxy, publish, eventStream, history, files, response, redirect
+  case greeting, receive, receiveAction, delivery, recipient, closing
   case secret, app, preset
 
   /// What it is in a sentence: "unknown key … in a channel layer".
@@ -116,6 +117,17 @@ package enum KeyPlace: Sendable, Hashable {
     case .publish: Facts("\"publish\"", "publish.", home: "publish of an http route")
     case .eventStream: Facts("\"events\"", "events.", home: "events of an http route")
     case .history: Facts("\"history\"", "history.")
+    case .greeting: Facts("\"connect\"", "connect.", home: "connect of a websocket route")
+    case .receive: Facts("\"receive\"", "receive.", home: "receive of a websocket route")
+    case .receiveAction:
+      Facts(
+        "a kind of message", "receive.kinds.KIND.", home: "a kind under receive.kinds", areKeysOrdinary: true)
+    case .delivery:
+      Facts("a rule of \"deliver\"", "deliver.TYPE.", home: "a type under deliver", areKeysOrdinary: true)
+    case .recipient:
+      Facts("\"to\"", "deliver.TYPE.to.", home: "to of a type under deliver", areKeysOrdinary: true)
+    case .closing:
+      Facts("\"close\"", "deliver.TYPE.close.", home: "close of a type under deliver", areKeysOrdinary: true)
     case .files: Facts("\"static\"", "static.", home: "static of an http route")
     case .response:
       Facts("\"respond\"", "respond.", home: "respond of an http route", areKeysOrdinary: true)

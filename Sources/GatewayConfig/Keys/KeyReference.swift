@@ -35,6 +35,9 @@ package enum KeyReference {
     Section(title: "Routes", places: [.webSocketRoute, .httpRoute, .httpRoutes], hasProtocols: true),
     Section(title: "Keys of view", places: [.webSocketRoute], consumer: .view),
     Section(title: "Keys of history", places: [.history]),
+    Section(
+      title: "Keys of connect, receive and deliver",
+      places: [.greeting, .receive, .receiveAction, .delivery, .recipient, .closing], hasPaths: true),
     Section(title: "Keys of events", places: [.eventStream]),
     Section(title: "Keys of publish", places: [.publish]),
     Section(title: "Keys of proxies", places: [.proxy, .upstreamTLS]),

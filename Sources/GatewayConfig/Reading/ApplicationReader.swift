@@ -29,6 +29,8 @@ struct ApplicationReader {
       groups[number].use.layer = context.groupSpaces[alias] ?? alias
     }
     reportUnmet(groups)
+    UnshownEvents(groups: groups, webSocket: webSocket.routes, http: http.routes).report(
+      into: context.reading)
     IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     ExposureReport(reading: context.reading, webSocket: webSocket, http: http).report()
     return ApplicationConfiguration(

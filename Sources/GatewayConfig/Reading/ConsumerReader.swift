@@ -124,7 +124,7 @@ struct ConsumerReader {
       }
       guard let (read, templates) = readGroups(type, range, options, values) else { return nil }
       var group = read
-      group.takesMessages = policy != .nobody
+      group.takesMessages = policy != .nobody || group.receivesEvents
       return ReadConsumer(
         consumer: .broadcast(group, publish: policy ?? .everyone), groups: templates,
         needsIdentity: options["publish"].map { Located("\"publish: authenticated\"", at: $0.key.range) },
@@ -192,12 +192,43 @@ struct ConsumerReader {
     return upstream
   }
 
+  /// The groups of a route, with what it says to its clients by itself.
   private func readGroups(
+    _ type: ConsumerType, _ range: SourceRange, _ options: ConsumerOptions, _ values: RouteOptions
+  ) -> (GroupConfiguration, [Located<GroupPattern>])? {
+    let templates = MessageTemplateReader(
+      reading: reading, captures: captures, hasIdentity: hasIdentity, hasState: type == .view)
+    let greetings = options["connect"].map { ReceiveReader.readGreetings($0.value, templates) } ?? []
+    let controls: [String: [String]] = [
+      "subscribe": ["subscribe", "unsubscribe"], "presence": ["presence"],
+    ]
+    let meaning = ReceiveReader.Meaning(
+      type: type, asks: type == .view && options["on"]?.value.items.contains { $0.isWord("receive") } ?? true,
+      hasGroup: options["group"] != nil || isPreset,
+      controls: controls.flatMap { options[$0.key] == nil ? [] : $0.value }
+        + (hasIdentity == true ? ["auth"] : []))
+    let receive = options["receive"].flatMap {
+      ReceiveReader(reading: reading, templates: templates, meaning: meaning).read($0.value)
+    }
+    guard let (read, located) = readOnlyGroups(type, range, options, values) else { return nil }
+    var group = read
+    if let entry = options["deliver"] {
+      group.deliveries = DeliveryReader(reading: reading, events: group.events).read(entry.value)
+    }
+    group.greetings = greetings
+    group.receive = receive
+    if type == .view { group.takesMessages = group.receivesEvents }
+    if !isPreset { reading.reportUnreachable(group) }
+    return (group, located)
+  }
+
+  private func readOnlyGroups(
     _ type: ConsumerType, _ range: SourceRange, _ options: ConsumerOptions, _ values: RouteOptions
   ) -> (GroupConfiguration, [Located<GroupPattern>])? {
     let layer = context.layer(
       named: options["channel_layer"], for: type.rawValue, at: range, isPreset: isPreset)
-    let events = options["events"].map { EventsReader(reading: reading).read($0.value) } ?? [:]
+    let events =
+      options["events"].map { EventsReader(reading: reading, hasState: type == .view).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options["subscribe"].map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
     let fromView = options["groups_from_view"].flatMap { reader.readFromView($0, isAsked: type == .view) }
@@ -221,123 +252,6 @@ struct ConsumerReader {
       events: events,
       options: values, history: history)
     return (configuration, templates)
-  }
-}
-
-/// Reads `events:`, a mapping from event types to the frames for clients.
-struct EventsReader {
-  let reading: Reading
-  /// The key of the mapping.
-  var key = "events"
-
-  func read(_ node: Node) -> [String: EventTemplate] {
-    let shape = "\(key): {TYPE: JSON}, or {TYPE: event}"
-    guard let mapping = MappingCursor(node, "\"\(key)\"", reading, shape: shape) else { return [:] }
-    var templates: [String: EventTemplate] = [:]
-    var types: [String: Located<String>] = [:]
-    reading.corrections.remember(node, "\"\(key)\"", [], takesEvents: true)
-    for entry in mapping.entries {
-      checkType(entry.key)
-      templates[entry.key.value] = top(entry.value)
-      // A key that is there twice has been reported already.
-      if let first = types.updateValue(entry.key, forKey: HandlerName.of(entry.key.value)),
-        first.value != entry.key.value
-      {
-        reading.findings.error(
-          .duplicateName,
-          "\"\(entry.key.value)\" and \"\(first.value)\" are the same event type: \".\" and \"_\" are equal",
-          at: entry.key.range, hint: "remove one of them", related: [.init("the other one", at: first.range)])
-      }
-    }
-    return templates
-  }
-
-  private func checkType(_ type: Located<String>) {
-    let isWord = !type.value.isEmpty && type.value.utf8.allSatisfy(GroupName.isLegal)
-    if !isWord || type.value.hasPrefix("_") || type.value.hasPrefix(".") {
-      reading.findings.error(
-        .invalidValue, "\"\(type.value)\" is not a valid event type", at: type.range,
-        hint: "use letters, digits, \".\", \"_\" and \"-\", and begin with a letter or a digit: chat.message")
-    } else if HandlerName.of(type.value).hasPrefix(HandlerName.asgiPrefix) {
-      reading.findings.error(
-        .invalidValue, "event types that begin with \"websocket.\" have a fixed meaning", at: type.range,
-        hint: "choose another name")
-    } else if HandlerName.isReserved(type.value) {
-      reading.findings.error(
-        .invalidValue, "event types that begin with \"sluice.\" are Sluice's own", at: type.range,
-        hint: "choose another name")
-    }
-  }
-
-  private func top(_ node: Node) -> EventTemplate {
-    guard case .scalar(let scalar) = node.content, scalar.style == .plain, !scalar.isUnusable else {
-      return template(node)
-    }
-    if scalar.text == "event" { return .wholeEvent }
-    let isTruth = ["true", "false", "yes", "no"].contains(scalar.text.lowercased())
-    guard isTruth || NearestName.of(scalar.text, in: ["event"]) != nil else { return template(node) }
-    reading.findings.error(
-      .invalidValue,
-      "\"\(scalar.text)\" is neither \"event\" nor a template: every client would get this text",
-      at: node.range,
-      hint: "write event for the whole event, or {field: \"{field}\"}; a fixed text stands in quotes")
-    return .constant(.null)
-  }
-
-  /// Whether it is a JSON object or list that was put in quotes.
-  private func isQuotedJSON(_ text: String) -> Bool {
-    let squeezed = text.filter { $0 != " " }
-    return squeezed.hasPrefix("{\"") && squeezed.hasSuffix("}") && squeezed.contains("\":")
-      || squeezed.hasPrefix("[{\"") && squeezed.hasSuffix("]")
-  }
-
-  private func template(_ node: Node) -> EventTemplate {
-    switch node.content {
-    case .scalar(let scalar):
-      guard !scalar.isUnusable, scalar.style == .quoted || scalar.text.contains("{") else {
-        return .constant(reading.json(node))
-      }
-      guard !isQuotedJSON(scalar.text) else {
-        reading.findings.error(
-          .invalidValue, "this is JSON in quotes, which clients would get as one text", at: node.range,
-          hint: "write it as YAML, without the outer quotes: {topic: \"{topic}\"}")
-        return .constant(.null)
-      }
-      return text(scalar.text, at: node.range)
-    case .sequence(let items): return .array(items.map(template))
-    case .mapping(let entries):
-      if reading.reportBraces(node) { return .constant(.null) }
-      return .object(entries.map { .init(key: $0.key.value, value: template($0.value)) })
-    }
-  }
-
-  private func text(_ text: String, at range: SourceRange) -> EventTemplate {
-    guard let template = reading.textTemplate(text, at: range) else { return .constant(.null) }
-    for case .place(let name) in template.parts where name.hasPrefix("event.") {
-      reading.findings.warning(
-        .invalidValue, "an event has no field \"\(name)\": it is null here", at: range,
-        hint: "write {\(name.dropFirst("event.".count))}")
-    }
-    if text.hasPrefix("{{"), text.hasSuffix("}}"), template.parts.count == 1,
-      case .literal(let literal) = template.parts[0]
-    {
-      reading.findings.warning(
-        .invalidValue, "\"{{\" stands for a brace: clients get the text \"\(literal)\"", at: range,
-        hint: "write \(literal) in quotes for the field of the event")
-    }
-    if template.parts.contains(.place("group")) {
-      reading.findings.warning(
-        .invalidValue, "an event does not carry the name of its group: \"{group}\" is null here", at: range,
-        hint: "write {sluice.group}, or let the sender of the event add a field \"group\"")
-    }
-    for case .place(let name) in template.parts
-    where name.hasPrefix("sluice.") && name != EventTemplate.groupPlace {
-      reading.findings.error(
-        .invalidValue, "there is no place \"{\(name)}\": names with \"sluice.\" are Sluice's own", at: range,
-        hint: "there is {\(EventTemplate.groupPlace)}, the group that the event came from")
-    }
-    if template.parts.count == 1, case .place(let name) = template.parts[0] { return .field(name) }
-    return .text(template)
   }
 }
 

@@ -19,6 +19,7 @@ struct EventStreamReader {
     guard let mapping = MappingCursor(answer.value, .eventStream, reading) else { return nil }
     let layer = context.layer(named: mapping.entry("channel_layer"), for: "events", at: range)
     let templates = mapping.value("templates").map(EventsReader(reading: reading, key: "templates").read)
+    let deliver = mapping.entry("deliver")
     let heartbeat = mapping.duration("heartbeat")
     let retry = mapping.duration("retry")
     let history = mapping.value("history").flatMap { HistoryReader.read($0, reading) }
@@ -34,6 +35,10 @@ struct EventStreamReader {
     mapping.finish()
     guard let groups, var read = read(groups: groups, layer: layer) else { return nil }
     if let templates { read.stream.group.events = templates }
+    if let deliver {
+      read.stream.group.deliveries = DeliveryReader(reading: reading, events: templates ?? [:]).read(
+        deliver.value)
+    }
     read.stream.group.history = history
     read.stream.group.fromView = fromView
     if let heartbeat { read.stream.heartbeat = heartbeat }

@@ -51,6 +51,13 @@ struct GroupReader {
     return patterns.map(\.value)
   }
 
+  /// One pattern.
+  func readPattern(_ node: Node, _ what: String) -> GroupPattern? {
+    guard let pattern = read(node, what, GroupPattern.parse(_:)) else { return nil }
+    reading.checkCaptures(pattern.value.captureNames, among: captures, .invalidGroup, at: pattern.range)
+    return pattern.value
+  }
+
   /// The groups that the answer of a view may name.
   ///
   /// - Parameter isAsked: whether the sessions of the route have a view that is asked about them, whether clients authenticate or not.

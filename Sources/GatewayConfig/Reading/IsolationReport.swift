@@ -106,7 +106,9 @@ struct IsolationReport {
     let hint =
       own.key == .publish
       ? "write \"auth\" instead of \"anonymous\", so that Sluice adds the user, or choose other groups"
-      : "write \"consumer: chat\" or \"publish: nobody\", or choose other names"
+      : own.key == .receive
+        ? "write user: \"{user}\" in the event, so that Sluice adds the user, or choose other groups"
+        : "write \"consumer: chat\" or \"publish: nobody\", or choose other names"
     let others = finding.encounters.map {
       Finding.Related(
         groups[$0.other].key == .events

@@ -36,7 +36,7 @@ extension PendingConnection {
     session.record = worker.record(
       of: client, route: route.name, target: target, user: opening.identity?.user)
     if upstream == nil { noteSubprotocols(answer) }
-    session.feed.keep(opening, hasControls: route.hasControls)
+    session.feed.keep(opening, hasControls: route.hasControls, needsCaptures: route.needsCaptures)
     session.beginMeter()
     if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session, wait: route.wait)
@@ -46,6 +46,7 @@ extension PendingConnection {
       session.awaitToken(.init(admission, target: target, peer: client.peer))
     } else {
       session.beginToken()
+      route.consumer.greet(session)
     }
     session.goOnReplaying()
     if let upstream {
@@ -85,6 +86,8 @@ extension PendingConnection {
     let response = answer.response(compression: answer.compression, through: nil)
     unsafe connection.write(response.span.bytes)
     session.beginToken()
+    // Before what the view has said of it.
+    session.route.consumer.greet(session)
     worker.sessionAccepted(session)
   }
 

@@ -148,11 +148,12 @@ extension Session {
 
   private func entered(_ opening: Opening, _ groups: GroupsOpening? = nil) {
     feed.extras?.token?.awaited = nil
-    feed.keep(opening, hasControls: route.hasControls)
+    feed.keep(opening, hasControls: route.hasControls, needsCaptures: route.needsCaptures)
     beginMeter()
     if let groups { join(groups, opening.history) }
     tell("auth", "ok")
     beginToken()
+    route.consumer.greet(self)
     goOnReplaying()
   }
 

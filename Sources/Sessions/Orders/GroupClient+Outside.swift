@@ -17,6 +17,7 @@ extension GroupClient {
     guard let extras = feed.extras else { return }
     // A client that waits for the group is not let in either, whoever wanted that.
     extras.awaited.withdraw(.everybody, for: group)
+    if isFirstByChance(group) { _ = leaveForView(group) }
     guard let index = extras.others.firstIndex(where: { $0.group == group }) else { return }
     if index < extras.ofRoute {
       // One that a view has named is left like one that was joined from outside.

@@ -97,6 +97,7 @@ extension GroupClient {
   }
 
   private func joinRoute(_ group: String, of layer: any ChannelLayer) {
+    guard feed.membership != nil else { return join(group, of: layer) }
     let (key, renderer) = audience(isFirst: false, isNumbered: false)
     feed.extras?.addOfRoute(layer.groups.join(self, group: group, route: key, renderer: renderer))
   }

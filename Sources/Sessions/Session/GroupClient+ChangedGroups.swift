@@ -20,7 +20,7 @@ extension GroupClient {
   /// The session ends if the first group would be another one or none that it is in would stay, a name is not valid, or an order keeps the
   /// client out of a group.
   func changeGroups(to identity: Identity) -> GroupChange {
-    guard let groups = route.groups, let membership = feed.membership,
+    guard let groups = route.groups, feed.isReachable,
       let captures = feed.extras?.standing?.credentials.request.captures
     else { return .changed }
     let names: [String]
@@ -30,6 +30,8 @@ extension GroupClient {
     case .failure(.notFromView): return .unusable
     case .failure: return .ended(.groupsChanged)
     }
+    if let named = namedForView { return changeGroups(to: names, from: named, of: groups, for: identity) }
+    guard let membership = feed.membership else { return .changed }
     // Of several that are alike, any can be the first one.
     let isOneOfMany = groups.templates.isEmpty || groups.beginsWithList(identity.values(of:))
     let wanted = Set(names)
@@ -44,6 +46,22 @@ extension GroupClient {
     if !keepsFirst { leaveFirst() }
     let first = feed.membership?.group
     for name in names where feed.extras?.isOfRoute(name) == false && name != first { enter(name) }
+    return .changed
+  }
+
+  /// The same for a session whose view has it leave and join groups as well: only what the route names otherwise than before makes a
+  /// difference.
+  private func changeGroups(
+    to names: [String], from named: [String], of groups: GroupConfiguration, for identity: Identity
+  ) -> GroupChange {
+    let isOneOfMany = groups.templates.isEmpty || groups.beginsWithList(identity.values(of:))
+    guard names.first == named.first || isOneOfMany else { return .ended(.groupsChanged) }
+    if let order = orders.order(.disconnect, for: identity.user, in: names) {
+      return .ended(.disconnected.saying(order.reason))
+    }
+    for name in named where !names.contains(name) { _ = leaveForView(name) }
+    namedForView = names
+    for name in names where !named.contains(name) && feed.membership?.group != name { enter(name) }
     return .changed
   }
 

@@ -1,4 +1,5 @@
 import ChannelLayers
+import GatewayConfig
 import Transport
 
 /// The owner of a `GroupFeed`: a WebSocket session or an event stream.
@@ -35,6 +36,12 @@ protocol GroupClient: OrderedSession {
   func tell(_ arrival: Arrival, of group: String)
   /// A group that was waited for has come, or will not.
   func arrived(in group: String)
+  /// The groups that the route names, where a view has the client leave and join some as well; nil where it does not.
+  var namedForView: [String]? { get set }
+  /// Leaves a group, whether or not it is the route's.
+  ///
+  /// - Returns: whether the client was in it.
+  func leaveForView(_ group: String) -> Bool
 
   /// Whether the client can send another token before its own expires, and is told when.
   var isToldOfExpiry: Bool { get }
@@ -50,6 +57,16 @@ extension GroupClient {
 
   /// No view has answered that an event stream joins a group.
   func arrived(in group: String) {}
+  var namedForView: [String]? {
+    get { nil }
+    set {}
+  }
+  func leaveForView(_ group: String) -> Bool { false }
+
+  /// Whether it is the first group of a client whose route names none: it was joined like any other one, and is left like one.
+  func isFirstByChance(_ group: String) -> Bool {
+    feed.membership?.group == group && route.groups?.templates.isEmpty == true
+  }
 
   /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
   ///

@@ -84,16 +84,19 @@ struct GroupFeed {
 
   /// Keeps what is needed later of an opening, before its groups are joined.
   ///
-  /// - Parameter hasControls: whether the client can send messages to the gateway itself.
-  mutating func keep(_ opening: Opening, hasControls: Bool) {
+  /// - Parameters:
+  ///   - hasControls: whether the client can send messages to the gateway itself.
+  ///   - needsCaptures: whether the route makes something of the captures of the path.
+  mutating func keep(_ opening: Opening, hasControls: Bool, needsCaptures: Bool = false) {
+    let keepsCaptures = hasControls || needsCaptures
     guard
-      opening.identity != nil || opening.standing != nil || opening.groups.count > 1 || hasControls
+      opening.identity != nil || opening.standing != nil || opening.groups.count > 1 || keepsCaptures
     else { return }
     let extras = makeExtras()
     if extras.standing == nil { extras.standing = opening.standing.map(StandingQuestion.init) }
     extras.identity = opening.identity
     extras.ofRoute = max(0, opening.groups.count - 1)
-    if hasControls { extras.captures = opening.captures }
+    if keepsCaptures { extras.captures = opening.captures }
   }
 
   /// Adds a membership behind the others.

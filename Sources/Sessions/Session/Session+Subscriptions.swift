@@ -73,6 +73,7 @@ extension Session {
     if let index = extras.others.firstIndex(where: { $0.group == group }), index >= extras.ofRoute {
       leave(extras.others.remove(at: index), of: layer)
     }
+    if isFirstByChance(group) { _ = leaveForView(group) }
     // Those of the route stay.
     if feed.isMember(of: group) {
       tell("error", "\"\(group)\" is the group of this path, which cannot be left")

@@ -3,6 +3,7 @@ import ChannelLayers
 import Consumers
 import GatewayConfig
 import JSON
+import Routing
 import Transport
 import WebSocketCore
 
@@ -113,6 +114,7 @@ final class Session: LiveSession {
       upstream?.keepAlive = keepAlive
     }
     route = new
+    view?.adopt(new)
     judgeControls()
     exchangeMeter()
   }
@@ -323,6 +325,17 @@ extension Session: ConsumerSession {
     guard let membership else { return }
     layer?.publish(event, to: membership.group, from: membership)
   }
+
+  func publish(_ event: Event, to group: String) {
+    guard let membership = feed.memberships.first(where: { $0.group == group }) else { return }
+    layer?.publish(event, to: group, from: membership)
+  }
+
+  func group(where isMeant: (String) -> Bool) -> String? {
+    feed.memberships.first { isMeant($0.group) }?.group
+  }
+
+  var captures: Captures { feed.extras?.captures ?? Captures() }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
     unsafe write(opcode, payload.span.bytes)

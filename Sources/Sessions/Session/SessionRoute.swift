@@ -17,6 +17,8 @@ final class SessionRoute: LiveRoute {
   let hasControls: Bool
   /// Whether some text messages are for the gateway itself.
   let takesControls: Bool
+  /// Whether it makes something of the captures of a path, so that sessions keep them.
+  let needsCaptures: Bool
   /// Whether its sessions are told who else is in their group.
   let hasPresence: Bool
   /// Where the route's groups keep a history: for sessions that ask where they are.
@@ -46,6 +48,7 @@ final class SessionRoute: LiveRoute {
     takesTokens = configuration.consumer.upstream == nil && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
     takesControls = takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
+    needsCaptures = configuration.consumer.group?.needsCaptures ?? false
     // A view may be slower than its clients.
     hasControls = takesControls || configuration.limits.countsMessages || configuration.consumer.view != nil
     self.keepAlive = configuration.limits.ping
@@ -60,6 +63,8 @@ final class SessionRoute: LiveRoute {
   func continues(_ other: SessionRoute) -> Bool {
     configuration.consumer.continues(other.configuration.consumer)
       && RouteAuthenticator.continues(auth, other.auth) && takesTokens == other.takesTokens
+      // Sessions that did not keep them cannot get them again.
+      && (!needsCaptures || other.needsCaptures || other.hasControls)
   }
 
   /// The shortest time after which a session has to be looked at.

@@ -91,3 +91,19 @@ package struct ViewFailure: Error, Sendable, Equatable {
     self.retryAfter = retryAfter
   }
 }
+
+extension ViewAnswer.Publication {
+  /// The event with those who are to get it.
+  ///
+  /// - Parameters:
+  ///   - address: of the session that the question was about.
+  ///   - isKeptBack: whether the session must not get it whoever else does.
+  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
+    var event = event
+    if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
+    var chosen = EventRecipients()
+    if isKeptBack || recipients == .others { chosen.except = [address] }
+    if case .user(let user) = recipients { chosen.user = user }
+    return event.addressed(to: chosen)
+  }
+}

@@ -63,6 +63,23 @@ struct PublishRequestTests {
     #expect(throws: PublishRefusal.self) { try read(#"{"group": "g", "text": "x", "ephemeral": 1}"#) }
   }
 
+  @Test func `an item can be for some of its group`() throws {
+    let request = try read(
+      #"{"batch": [{"group": "g", "text": "x", "except": "a"}, {"group": "g", "text": "x", "except": ["a", "b"], "to": {"user": 5}}]}"#
+    )
+    #expect(
+      request.events.map(\.event.recipients) == [
+        EventRecipients(except: ["a"]), EventRecipients(except: ["a", "b"], user: "5"),
+      ])
+    for wrong in [
+      #""except": 5"#, #""except": [""]"#, #""to": "others""#, #""to": {"user": ""}"#,
+      #""to": {"user": "5", "x": 1}"#,
+      #""except": [\#((0..<101).map { "\"\($0)\"" }.joined(separator: ","))]"#,
+    ] {
+      #expect(throws: PublishRefusal.self) { try read(#"{"group": "g", "text": "x", \#(wrong)}"#) }
+    }
+  }
+
   @Test func `groups and items keep their order`() throws {
     let request = try read(
       #"{"batch": [{"groups": ["b", "a"], "message": 1}, {"group": "c", "text": ""}], "idempotency_key": "k"}"#

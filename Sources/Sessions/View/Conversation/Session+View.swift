@@ -88,6 +88,11 @@ extension Session {
     return feed.extras?.awaited.has(group) != true
   }
 
+  var namedForView: [String]? {
+    get { view?.named }
+    set { if let newValue { view?.named = newValue } }
+  }
+
   func arrived(in group: String) {
     guard let view else { return }
     returnToFirst(group)

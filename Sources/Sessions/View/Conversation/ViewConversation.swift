@@ -78,7 +78,7 @@ struct ViewConversation {
     case over
   }
 
-  let rules: ViewRules
+  var rules: ViewRules
   private var phase = Phase.connecting
   private var lastNumber: UInt64 = 0
   private var lastQuestion = 0

@@ -17,8 +17,8 @@ final class ViewLink {
   unowned var session: Session?
   // Unowned: the worker lives while its reactor runs.
   unowned let worker: WorkerSessions
-  let route: SessionRoute
-  private let asker: any ViewAsker
+  private(set) var route: SessionRoute
+  private var asker: any ViewAsker
   private var conversation: ViewConversation
   /// Told to the conversation one after the other: carrying a step out may lead to the next event.
   private var events: [ViewConversation.Event] = []
@@ -55,6 +55,8 @@ final class ViewLink {
 
   private struct Entrance {
     var details: ViewQuestion.ConnectDetails
+    /// Whoever asks it, and the ticket of the question.
+    let asker: any ViewAsker
     var ticket: Int?
     var patience: Duration
     /// Whether the client is accepted after all.
@@ -72,7 +74,7 @@ final class ViewLink {
     route = session.route
     conversation = ViewConversation(ViewRules(view))
     startedAt = session.worker.reactor.now
-    entrance = Entrance(details: request.connect, patience: patience, completed: completed)
+    entrance = Entrance(details: request.connect, asker: asker, patience: patience, completed: completed)
     held = HeldEvents(limit: session.route.sendQueueLimit)
     record = ViewRecord(
       address: session.address ?? "", route: session.route.name, target: request.target, path: request.path,
@@ -96,6 +98,17 @@ final class ViewLink {
     guard session != nil else { return }
     if isDone { return handle(.began) }
     _ = entrance?.completed(.failure(HandshakeRefusal(.layerUnavailable)))
+  }
+
+  /// Another value of its route is served now: from here on the view is asked as that one says. Nothing is asked because of it.
+  func adopt(_ new: SessionRoute) {
+    guard let view = new.configuration.consumer.view else { return }
+    route = new
+    asker = worker.viewAsker(of: new)
+    conversation.rules = ViewRules(view)
+    guard let target = view.question.target(for: record.captures, long: view.longCaptures) else { return }
+    record.target = target
+    noteChange()
   }
 
   // MARK: - Events
@@ -164,7 +177,7 @@ final class ViewLink {
     restTimer?.cancel()
     guard let entrance else { return handle(.ended(ending)) }
     self.entrance = nil
-    handle(.ended(.beforeOpen(wasAsked: entrance.ticket.map { asker.forget($0) } ?? false)))
+    handle(.ended(.beforeOpen(wasAsked: entrance.ticket.map { entrance.asker.forget($0) } ?? false)))
   }
 
   private func report() {
@@ -384,19 +397,5 @@ extension ViewLink: InputHolder {
     dropWaiting()
     if let session { return session.giveUpInput() }
     handle(.ended(.drops))
-  }
-}
-
-extension ViewAnswer.Publication {
-  /// The event with those who are to get it.
-  ///
-  /// - Parameter isKeptBack: whether the session must not get it whoever else does.
-  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
-    var event = event
-    if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
-    var all = EventRecipients()
-    if isKeptBack || recipients == .others { all.except = [address] }
-    if case .user(let user) = recipients { all.user = user }
-    return event.addressed(to: all)
   }
 }

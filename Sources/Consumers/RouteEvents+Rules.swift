@@ -1,0 +1,46 @@
+import ChannelLayers
+import GatewayConfig
+
+/// `deliver:` of a route, and what it has to do with messages of its clients.
+extension RouteEvents {
+  /// Nil for a route without `receive`.
+  func receiving(by configuration: GroupConfiguration) -> Receiving? {
+    let types = Set(rules.keys.filter(isForOthers))
+    return configuration.receive.map { Receiving($0, typesForOthers: types) }
+  }
+
+  /// Whether events of the type are not for who has sent them.
+  ///
+  /// - Parameter handler: the type, in the form in which it is looked up.
+  func isForOthers(_ handler: String) -> Bool { rules[handler]?.recipients == .others }
+
+  /// Whether some event is for some of the route's clients only.
+  var selects: Bool { rules.values.contains { $0.recipients != .all } }
+
+  /// Who gets the event, by the rules and by its own fields; nil for everybody.
+  func recipients(of event: Event) -> EventRecipients? {
+    var recipients = event.ownRecipients ?? .all
+    switch rules[event.handler]?.recipients {
+    case .others?: recipients.except += event[DeliveryRule.exceptField]?.texts ?? []
+    case .user(let template)?:
+      let user = template.filled { text(of: $0, in: event) ?? "" }
+      // Nobody is called nothing: neither where the field is missing, nor where the event itself is for another user.
+      recipients.user = recipients.user.map { $0 == user ? user : "" } ?? user
+    case .all?, nil: break
+    }
+    return recipients.areAll ? nil : recipients
+  }
+
+  /// The same result, or the end of who has got the event.
+  func closing(_ event: Event, _ rendering: Rendering) -> Rendering {
+    guard closes, rendering == .frames, let closing = rules[event.handler]?.closing else { return rendering }
+    return .close(code: closing.code, reason: closing.reason)
+  }
+
+  /// A field of the event as text, which is reported where it is missing.
+  func text(of place: String, in event: Event) -> String? {
+    let value = event.value(of: place)
+    if value?.isJSON != true { unfit?.incomplete(event, field: place) }
+    return value?.plainText
+  }
+}
