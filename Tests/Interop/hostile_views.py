@@ -1,5 +1,6 @@
 """A view that answers whatever a test wants, and a box in the middle that loses answers."""
 
+import contextlib
 import json
 import random
 import re
@@ -41,11 +42,9 @@ class Listener:
             threading.Thread(target=self._run, args=[sock], daemon=True).start()
 
     def _run(self, sock: socket.socket) -> None:
-        with sock:
-            try:
-                self.serve(sock)
-            except OSError:
-                pass  # the other side has gone, or the test has ended
+        # The other side may go at any time, and the test may end.
+        with sock, contextlib.suppress(OSError):
+            self.serve(sock)
 
     def serve(self, sock: socket.socket) -> None:
         raise NotImplementedError
@@ -54,13 +53,11 @@ class Listener:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def close(self) -> None:
-        self.server.shutdown(socket.SHUT_RDWR)
-        self.server.close()
-        for sock in self.connections:
-            try:
+        """Ends the listener and its connections; it may have ended already."""
+        for sock in [self.server, *self.connections]:
+            with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.server.close()
 
 
 def answer(body="", status: str = "200 OK", kind: str = "application/json", *fields: str) -> bytes:
@@ -92,9 +89,9 @@ class HostileView(Listener):
 class Middlebox(Listener):
     """Passes questions on to a server. `lose(number)` says for each answer whether it is lost: the connection ends in its place."""
 
-    def __init__(self, port: int, lose=lambda number: False):
-        self.to, self.lose, self.passed, self.lost = port, lose, 0, 0
-        super().__init__()
+    def __init__(self, to: int, lose=lambda number: False, port: int = 0):
+        self.to, self.lose, self.passed, self.lost = to, lose, 0, 0
+        super().__init__(port)
 
     def serve(self, sock: socket.socket) -> None:
         while request := read_message(sock):
