@@ -125,6 +125,9 @@ struct ViewConversation {
       phase = .over
       steps.append(.report)
     }
+    // A quiet session keeps no memory for what it had to do.
+    if underWay.isEmpty { underWay = [:] }
+    if answers.isEmpty { answers = [] }
     if wasHoldingBack, !isHoldingBack, isOpen { steps.append(.readOn) }
     rest(&steps)
     return steps

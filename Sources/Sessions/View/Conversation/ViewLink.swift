@@ -140,6 +140,8 @@ final class ViewLink {
       for step in conversation.next(events.removeFirst()) { carryOut(step) }
     }
     isHandling = false
+    // What took an answer is not kept by a session that is quiet.
+    events = []
     count()
   }
 
