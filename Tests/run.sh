@@ -14,8 +14,8 @@ part() {
 validate_all() {
   local file
   # Secrets that examples take from the environment.
-  local -x SIGNING_KEY=0123456789abcdef0123456789abcdef PUBLISH_TOKEN=0123456789abcdef
-  for file in routes.yaml examples/*/routes.yaml; do
+  local -x SIGNING_KEY=0123456789abcdef0123456789abcdef PUBLISH_TOKEN=0123456789abcdef SLUICE_SECRET=0123456789abcdef0123456789abcdef
+  for file in routes.yaml examples/*/routes.yaml examples/*/*/routes.yaml; do
     .build/release/sluice validate --strict "$file"
   done
 }

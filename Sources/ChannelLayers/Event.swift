@@ -40,7 +40,7 @@ public struct Event: Sendable, Hashable {
 extension Event {
   /// The same event for a renderer.
   package func named(_ group: String, for renderer: any EventRenderer) -> Event {
-    guard renderer.namesGroup else { return self }
+    guard renderer.namesGroup, group != LocalGroups.nowhere else { return self }
     var event = self
     event.group = group
     return event

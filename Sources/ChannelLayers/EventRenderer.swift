@@ -1,25 +1,58 @@
+package import JSON
 package import Transport
 
 /// Renders an event for all members of an audience, on their reactor. A route's consumer is a renderer.
 package protocol EventRenderer {
   /// Appends the frames for the clients of the route to `frames`.
   ///
-  /// - Parameter address: the address of the session to render for; nil for the whole audience.
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering
+  /// - Parameter receiver: the session to render for; nil for the whole audience.
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering
 
   /// Whether frames name the group that an event came from.
   var namesGroup: Bool { get }
+
+  /// Whether the route itself may choose who of its clients gets an event. It never changes.
+  var selects: Bool { get }
+
+  /// Who of the route's clients gets the event, by the rules of the route and the event's own; nil for all of them.
+  ///
+  /// Asked only if the renderer `selects`, or the event itself is for some of a group.
+  func recipients(of event: Event) -> EventRecipients?
 }
 
 extension EventRenderer {
   package var namesGroup: Bool { false }
+  package var selects: Bool { false }
+  package func recipients(of event: Event) -> EventRecipients? { event.ownRecipients }
+}
+
+extension Event {
+  /// Nil if it is for all of a group.
+  package var ownRecipients: EventRecipients? {
+    guard isAddressed else { return nil }
+    let recipients = recipients
+    return recipients.areAll ? nil : recipients
+  }
+}
+
+/// One session that an event is rendered for.
+package struct EventReceiver: Sendable, Equatable {
+  /// `{channel}`
+  package var address: String
+  /// The opaque value that a view keeps about the session; nil if there is none.
+  package var state: JSON?
+
+  package init(address: String, state: JSON? = nil) {
+    self.address = address
+    self.state = state
+  }
 }
 
 /// The result of rendering an event for an audience.
 package enum Rendering: Sendable, Equatable {
   /// Frames were appended.
   case frames
-  /// Every session of the audience has to be closed, after the frames that are already rendered.
+  /// Every session of the audience has to be closed, after the frames that are already rendered, and those that were appended now.
   case close(code: UInt16, reason: String)
   /// The frames differ from session to session, so the event has to be rendered for each.
   case personal

@@ -15,6 +15,9 @@ package protocol LayerBackend: AnyObject, Sendable {
   /// Whether sessions are counted in its groups.
   var hasPresence: Bool { get }
 
+  /// Where records of sessions are kept for other processes; nil where none are.
+  var records: (any SessionRecords)? { get }
+
   /// Makes a reactor's end, on the reactor. Must be called once for each reactor, before `run`. Reactors are numbered from 0 on.
   func end(on reactor: Reactor, number: Int) -> LayerEnd
 
@@ -45,6 +48,10 @@ package protocol LayerBackend: AnyObject, Sendable {
 
   /// All orders that are kept; nil if the layer keeps none, or cannot be asked.
   func keptOrders() async -> [KeptOrder]?
+}
+
+extension LayerBackend {
+  package var records: (any SessionRecords)? { nil }
 }
 
 /// A reactor's end of a channel layer. Confined to the reactor.

@@ -6,10 +6,13 @@ package struct LayerUses: Sendable, Hashable {
   package var presence: Bool
   /// A route takes orders about sessions that hold for a time.
   package var orders: Bool
+  /// A route's view is told the ends of its sessions.
+  package var records: Bool
 
-  package init(history: Bool, presence: Bool, orders: Bool = false) {
+  package init(history: Bool, presence: Bool, orders: Bool = false, records: Bool = false) {
     self.history = history
     self.presence = presence
     self.orders = orders
+    self.records = records
   }
 }

@@ -59,9 +59,9 @@ public final class Chat: Sendable {
     return Array(#"{"message": "#.utf8) + value + member + [UInt8(ascii: "}")]
   }
 
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     let handler = event.handler
-    if let rendering = events.render(event, as: handler, for: address, into: frames) { return rendering }
+    if let rendering = events.render(event, as: handler, for: receiver, into: frames) { return rendering }
     switch handler {
     case Self.eventType:
       return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))

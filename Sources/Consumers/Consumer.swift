@@ -61,20 +61,20 @@ public enum Consumer: Sendable {
 }
 
 extension Consumer: EventRenderer {
-  package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     guard hasEnvelope, let group = event.group else {
-      return renderPlainly(event, for: address, into: frames)
+      return renderPlainly(event, for: receiver, into: frames)
     }
     let mark = FrameMark(name: Self.envelope, value: group, form: marking(of: event, with: Self.envelope))
-    return mark.add(to: frames) { renderPlainly(event, for: address, into: $0) }
+    return mark.add(to: frames) { renderPlainly(event, for: receiver, into: $0) }
   }
 
-  private func renderPlainly(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  private func renderPlainly(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     switch self {
     case .echo, .proxy: .ignored
-    case .chat(let chat): chat.render(event, for: address, into: frames)
-    case .broadcast(let broadcast): broadcast.render(event, for: address, into: frames)
-    case .view(let view): view.render(event, for: address, into: frames)
+    case .chat(let chat): chat.render(event, for: receiver, into: frames)
+    case .broadcast(let broadcast): broadcast.render(event, for: receiver, into: frames)
+    case .view(let view): view.render(event, for: receiver, into: frames)
     }
   }
 

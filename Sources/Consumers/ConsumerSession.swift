@@ -32,7 +32,7 @@ package protocol ConsumerSession: AnyObject {
 
 extension ConsumerSession {
   /// Answers with `{"error": reason}`; the session stays open.
-  func refuse(_ reason: String) {
+  package func refuse(_ reason: String) {
     var text: [UInt8] = Array(#"{"error": "#.utf8)
     JSONText.append(string: reason, to: &text)
     text.append(UInt8(ascii: "}"))

@@ -9,7 +9,7 @@ extension Event {
   func appendJSON(to bytes: inout [UInt8]) {
     bytes.append(contentsOf: #"{"type":"#.utf8)
     JSONText.append(string: type, to: &bytes)
-    for field in fields where field.name != Self.ephemeralMark && field.name != EventTemplate.groupPlace {
+    for field in fields where !Self.isOwn(field: field.name) && field.name != EventTemplate.groupPlace {
       bytes.append(UInt8(ascii: ","))
       JSONText.append(string: field.name, to: &bytes)
       bytes.append(UInt8(ascii: ":"))

@@ -34,10 +34,10 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   /// The renderer for the other groups of the route.
   package var withoutPositions: EventStreamRenderer { EventStreamRenderer(events, showsPosition: false) }
 
-  package func render(_ event: Event, for address: String?, into stream: SharedBytes) -> Rendering {
+  package func render(_ event: Event, for receiver: EventReceiver?, into stream: SharedBytes) -> Rendering {
     if event.type == Event.historyType, event.position != nil { return appendStart(event, to: stream) }
     let handler = event.handler
-    switch events.meaning(of: event, as: handler, for: address) {
+    switch events.meaning(of: event, as: handler, for: receiver) {
     case .text(let text): return append(text, of: event, to: stream)
     case .message: return events.message(event, appendMessage(of: event, to: stream))
     case .rendering(let rendering): return rendering

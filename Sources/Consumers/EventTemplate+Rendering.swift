@@ -7,12 +7,12 @@ extension EventTemplate {
   /// a text.
   ///
   /// - Parameters:
-  ///   - address: the address of the receiving session; the event has no field of that name.
-  ///     Its `group` is the value of `{sluice.group}`.
+  ///   - receiver: the receiving session, for a personal frame.
   ///   - unfit: called for fields that are missing, or that JSON cannot carry.
-  func rendered(_ event: Event, address: String?, _ unfit: UnfitEvents?) -> [UInt8] {
+  func rendered(_ event: Event, for receiver: EventReceiver?, _ unfit: UnfitEvents?) -> [UInt8] {
     var event = event
-    for case (let place, let value?) in [(Self.addressPlace, address), (Self.groupPlace, event.group)] {
+    let own = [(Self.addressPlace, receiver?.address), (Self.groupPlace, event.group)]
+    for case (let place, let value?) in own {
       event.fields.removeAll { $0.name == place }
       event.fields.append(.init(place, .json(.string(value))))
     }

@@ -14,8 +14,8 @@ package final class NumberedRenderer: EventRenderer, Sendable {
     self.consumer = consumer
   }
 
-  package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    guard let position = event.position else { return consumer.render(event, for: address, into: frames) }
+  package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
+    guard let position = event.position else { return consumer.render(event, for: receiver, into: frames) }
     if event.type == Event.historyType {
       let text = #"{"history": {"id": "\#(position)", "gap": \#(event["gap"] == .json(.bool(true)))}}"#
       frames.appendFrame(.text, Array(text.utf8).rawBytes)
@@ -23,10 +23,12 @@ package final class NumberedRenderer: EventRenderer, Sendable {
     }
     let mark = FrameMark(
       name: Self.mark, value: position.description, form: consumer.numbering(of: event, with: Self.mark))
-    return mark.add(to: frames) { consumer.render(event, for: address, into: $0) }
+    return mark.add(to: frames) { consumer.render(event, for: receiver, into: $0) }
   }
 
   package var namesGroup: Bool { consumer.namesGroup }
+  package var selects: Bool { consumer.selects }
+  package func recipients(of event: Event) -> EventRecipients? { consumer.recipients(of: event) }
 
   private static let mark = "id"
 }

@@ -55,10 +55,10 @@ struct RouteEvents: Sendable {
   /// Nil if the consumer has to handle the event.
   ///
   /// - Parameter handler: the event's, which the caller needs too.
-  func render(_ event: Event, as handler: String, for address: String?, into frames: SharedBytes)
+  func render(_ event: Event, as handler: String, for receiver: EventReceiver?, into frames: SharedBytes)
     -> Rendering?
   {
-    switch meaning(of: event, as: handler, for: address) {
+    switch meaning(of: event, as: handler, for: receiver) {
     case .text(let text):
       frames.appendFrame(.text, text.rawBytes)
       return .frames
@@ -69,10 +69,10 @@ struct RouteEvents: Sendable {
   }
 
   /// Nil if the consumer has to handle the event.
-  func meaning(of event: Event, as handler: String, for address: String?) -> Meaning? {
+  func meaning(of event: Event, as handler: String, for receiver: EventReceiver?) -> Meaning? {
     if !templates.isEmpty, let (template, isPersonal) = templates[handler] {
-      guard !isPersonal || address != nil else { return .rendering(.personal) }
-      return .text(template.rendered(event, address: isPersonal ? address : nil, unfit))
+      guard !isPersonal || receiver != nil else { return .rendering(.personal) }
+      return .text(template.rendered(event, for: isPersonal ? receiver : nil, unfit))
     }
     switch handler {
     case "websocket.send": return .message

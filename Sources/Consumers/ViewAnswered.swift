@@ -13,9 +13,9 @@ public final class ViewAnswered: Sendable {
     hasEnvelope = configuration.options[.envelope]
   }
 
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     let handler = event.handler
-    if let rendering = events.render(event, as: handler, for: address, into: frames) { return rendering }
+    if let rendering = events.render(event, as: handler, for: receiver, into: frames) { return rendering }
     switch handler {
     case Broadcast.eventType: return events.message(event, frames.appendMessage(of: event))
     case Chat.eventType: return events.chatMessage(event, Chat.render(event, into: frames))

@@ -34,11 +34,22 @@ package final class GatewayServer: Sendable {
   private let lifecycleEvents: AsyncStream<LifecycleEvent>
   private let lifecycle: AsyncStream<LifecycleEvent>.Continuation
   private let deadline: StopDeadline
+  /// When the grace of a stop is over; nil before one.
+  private let graceEnd = GraceEnd()
   /// The parts that a stop ends; nil while nothing is served.
   private let running = PartsBox()
 
   private final class PartsBox: Sendable {
     let parts = Mutex<RunningParts?>(nil)
+  }
+
+  private final class GraceEnd: Sendable {
+    private let end = Mutex<MonotonicTime?>(nil)
+
+    func limit(to time: MonotonicTime) { end.withLock { $0 = min($0 ?? time, time) } }
+
+    /// What is left of the grace, and a moment at least.
+    var left: Duration { max(.seconds(1), end.withLock { $0 }?.since(.now) ?? .zero) }
   }
 
   private struct RunningParts: Sendable {
@@ -110,6 +121,7 @@ package final class GatewayServer: Sendable {
   }
 
   private func limitStop(to grace: Duration) {
+    graceEnd.limit(to: .now + grace)
     do {
       try deadline.begin(grace)
     } catch {
@@ -227,6 +239,8 @@ package final class GatewayServer: Sendable {
     }
     // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
+    // The reactors still run, and no session is left whose end could follow.
+    await gateway.process.views.finish(within: graceEnd.left)
     keeping.cancel()
     await keeping.value
     await gateway.layers.stop(within: Self.layerPatience)
@@ -254,6 +268,8 @@ package final class GatewayServer: Sendable {
     if let certificates = configuration.server.tls { try tls?.use(certificates) }
     let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))
+    gateway.process.views.connect(
+      to: workers.map { worker in { work in worker.mailbox.post(.perform(work)) } })
     return RunningParts(workers: workers, http: http, tls: tls)
   }
 

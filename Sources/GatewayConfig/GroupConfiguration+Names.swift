@@ -58,7 +58,7 @@ extension GroupConfiguration {
       }
       // Most clients have one group.
       if names.count > 1 { names = names.unique }
-      guard !names.isEmpty else { throw .noGroup }
+      guard !names.isEmpty || templates.isEmpty else { throw .noGroup }
       guard names.count <= Self.mostGroups else { throw .tooMany(names.count) }
       return .success(names)
     } catch {

@@ -13,6 +13,7 @@ package final class RedisBackend: LayerBackend {
   private let history: GroupHistory?
   private let recorder: RedisHistory?
   private let redisPresence: RedisPresence?
+  private let redisRecords: RedisRecords?
   private let keepsOrders: Bool
   private let obeysOrders: Bool
   /// By reactor.
@@ -20,11 +21,13 @@ package final class RedisBackend: LayerBackend {
 
   /// - Parameters:
   ///   - history: nil if no group keeps one.
+  ///   - keepsRecords: whether views are told the ends of sessions.
   ///   - keepsOrders: whether orders that hold for a time are expected, so that the right to keep them is needed.
   ///   - obeysOrders: whether those that other processes keep are read, if the user has the right to do so.
   package init(
     alias: String, _ configuration: RedisLayerConfiguration, history: GroupHistory?, hasPresence: Bool,
-    keepsOrders: Bool = false, obeysOrders: Bool = false, on group: MultiThreadedEventLoopGroup, log: Logger
+    keepsRecords: Bool = false, keepsOrders: Bool = false, obeysOrders: Bool = false,
+    on group: MultiThreadedEventLoopGroup, log: Logger
   ) {
     self.alias = alias
     self.history = history
@@ -33,12 +36,16 @@ package final class RedisBackend: LayerBackend {
     let hub = RedisHub(alias: alias, configuration, on: group, log: log)
     self.hub = hub
     recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
+    redisRecords = keepsRecords ? RedisRecords(alias: alias, configuration, on: group, log: log) : nil
     redisPresence = hasPresence ? RedisPresence(alias: alias, configuration, on: group, log: log) : nil
   }
 
   package var isShared: Bool { true }
-  package var isAvailable: Bool { hub.isAvailable && recorder?.isAvailable ?? true }
+  package var isAvailable: Bool {
+    hub.isAvailable && recorder?.isAvailable ?? true && redisRecords?.isAvailable ?? true
+  }
   package var hasPresence: Bool { redisPresence != nil }
+  package var records: (any SessionRecords)? { redisRecords }
 
   package func end(on reactor: Reactor, number: Int) -> LayerEnd {
     let plain = RedisChannelLayer(reactor: reactor, number: number, hub: hub)
@@ -56,7 +63,8 @@ package final class RedisBackend: LayerBackend {
 
   package func firstConnection() async -> LayerFailure? {
     await hub.firstConnection(
-      for: LayerUses(history: history != nil, presence: hasPresence, orders: keepsOrders))
+      for: LayerUses(
+        history: history != nil, presence: hasPresence, orders: keepsOrders, records: redisRecords != nil))
   }
 
   package func run() async {
@@ -67,6 +75,7 @@ package final class RedisBackend: LayerBackend {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.hub.run() }
       tasks.addTask { await self.redisPresence?.run() }
+      tasks.addTask { await self.redisRecords?.run() }
       tasks.addTask { await self.recorder?.run() }
     }
   }
@@ -75,6 +84,7 @@ package final class RedisBackend: LayerBackend {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { _ = await self.hub.waitUntilAvailable(within: time) }
       tasks.addTask { await self.recorder?.waitUntilAvailable(within: time) }
+      tasks.addTask { await self.redisRecords?.waitUntilAvailable(within: time) }
     }
   }
 
@@ -84,6 +94,7 @@ package final class RedisBackend: LayerBackend {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.hub.stop(within: time) }
       tasks.addTask { await self.redisPresence?.stop(within: time) }
+      tasks.addTask { await self.redisRecords?.stop(within: time) }
     }
   }
 

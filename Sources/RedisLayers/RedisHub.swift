@@ -139,9 +139,10 @@ actor RedisHub: LinkOwner {
     ofClusterAt connector: RedisConnector, _ uses: LayerUses
   ) async throws(RedisFailure) -> LayerFailure? {
     let others = LayerFailure(
-      text: "history and presence do not support",
-      hint: "use a server that is not a cluster, or remove history and presence")
-    guard let objection = layout.clusterObjection ?? (uses.history || uses.presence ? others : nil),
+      text: "history, presence and views that are told of ends do not support",
+      hint: "use a server that is not a cluster, or remove history, presence and \"disconnect\"")
+    let usesScripts = uses.history || uses.presence || uses.records
+    guard let objection = layout.clusterObjection ?? (usesScripts ? others : nil),
       try await connector.isCluster()
     else { return nil }
     return LayerFailure(

@@ -91,6 +91,9 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
     return taken
   }
 
+  /// Whether there is something to take.
+  var isWaiting: Bool { waiting.withLock { !$0.requests.isEmpty } }
+
   /// Wakes the task that empties the queue.
   func wake() {
     arrival.yield()

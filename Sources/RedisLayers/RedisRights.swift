@@ -25,6 +25,7 @@ struct RedisRights: Sendable, Hashable {
     parts = [Self.events(layer)]
     if uses.history { parts.append(Self.history(layer.prefix)) }
     if uses.presence { parts.append(Self.presence(layer.prefix)) }
+    if uses.records { parts.append(Self.records(layer.prefix)) }
     if uses.orders, layer.layout == .pubSub { parts.append(Self.orders(layer.prefix)) }
   }
 
@@ -64,6 +65,13 @@ struct RedisRights: Sendable, Hashable {
         "EVALSHA", "EVAL", "EXISTS", "SET", "SADD", "SREM", "SMEMBERS", "SPOP", "EXPIRE", "DEL", "HSET",
         "HDEL", "HGETALL",
       ], keys: names, channels: names)
+  }
+
+  private static func records(_ prefix: String) -> Part {
+    Part(
+      commands: [
+        "EVALSHA", "EVAL", "EXISTS", "SET", "EXPIRE", "DEL", "HGET", "HSET", "HDEL", "HGETALL", "HSCAN",
+      ], keys: [RecordRegister.namePrefix(prefix) + ":*"])
   }
 
   /// Commands for channels, but for patterns of them.
@@ -200,6 +208,7 @@ extension RedisRights {
     case "BZMPOP": return RESPCommand(command, "0.01", "1", key, "MIN")
     case "BZPOPMIN": return RESPCommand(command, key, "0.01")
     case "ZPOPMIN", "SPOP": return RESPCommand(command, key, "1")
+    case "HSCAN": return RESPCommand(command, key, "0")
     case "XADD": return RESPCommand(command, key, "no id", "field", "1")
     case "XRANGE": return RESPCommand(command, key, "-", "+", "COUNT", "1")
     case "XDEL": return RESPCommand(command, key, "0-1")

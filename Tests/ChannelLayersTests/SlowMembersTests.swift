@@ -9,7 +9,7 @@ import Testing
 
 /// Renders an event as its bytes.
 private struct BytesRenderer: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     guard case .bytes(let bytes)? = event["bytes"] else { return .ignored }
     unsafe frames.append(bytes.span.bytes)
     return .frames

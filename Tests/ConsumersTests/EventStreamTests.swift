@@ -75,7 +75,8 @@ private func written(
   _ event: Event, for address: String? = nil, templates: [String: EventTemplate] = [:]
 ) -> (Rendering, String) {
   let stream = SharedBytes(capacity: 64)
-  let rendering = renderer(templates).render(event, for: address, into: stream)
+  let rendering = renderer(templates).render(
+    event, for: address.map { EventReceiver(address: $0) }, into: stream)
   return (rendering, String(decoding: bytes(of: stream), as: UTF8.self))
 }
 

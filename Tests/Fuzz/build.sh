@@ -57,6 +57,10 @@ build() {
         $layers/Serialization/CodecFault.swift
       ;;
     resp) target resp "Transport" "" Sources/RedisClient/RESP ;;
+    wsevents)
+      target wsevents "Bytes JSON Crypto WebSocketCore" z Sources/Sessions/View/WebSocketOverHTTP/WebSocketEvent.swift \
+        Sources/Sessions/View/WebSocketOverHTTP/Grip{Control,Extension,State}.swift
+      ;;
     yaml)
       target yaml "Bytes JSON" yaml $configuration/{YAML,Source,Sequence+Unique.swift} $here/StandIns/GroupTable.swift \
         $(find $configuration/Diagnostics -name '*.swift' -not -name GroupTable.swift)
@@ -79,7 +83,7 @@ both() {
 }
 
 mkdir -p $out
-if [ $# -eq 0 ]; then set -- frames inflater requesthead body json messagepack resp yaml patterns; fi
+if [ $# -eq 0 ]; then set -- frames inflater requesthead body json messagepack resp wsevents yaml patterns; fi
 module Bytes Sources/Bytes
 modules() {
   module JSON Sources/JSON

@@ -11,13 +11,16 @@ package final class RecordingMember: GroupMember {
   /// Whether its send queue is over the limit from the next delivery on.
   package var isFull = false
 
+  package let userName: String?
+
   private let onDelivery: (_ text: String) -> Void
   private let onUndelivered: (Undelivered) -> Void
 
   package init(
-    onDelivery: @escaping (_ text: String) -> Void = { _ in },
+    userName: String? = nil, onDelivery: @escaping (_ text: String) -> Void = { _ in },
     onUndelivered: @escaping (Undelivered) -> Void = { _ in }
   ) {
+    self.userName = userName
     self.onDelivery = onDelivery
     self.onUndelivered = onUndelivered
   }

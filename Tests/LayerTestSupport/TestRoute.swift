@@ -17,7 +17,7 @@ package struct TypeRenderer: EventRenderer {
     self.end = end
   }
 
-  package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     if event.type == "close" { return .close(code: 4000, reason: "over") }
     if event.type == "unknown" { return .ignored }
     unsafe frames.append(Array((event.type + end).utf8).span.bytes)
@@ -29,7 +29,7 @@ package struct TypeRenderer: EventRenderer {
 package struct DeafRenderer: EventRenderer {
   package init() {}
 
-  package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     .ignored
   }
 }

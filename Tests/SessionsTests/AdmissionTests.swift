@@ -11,7 +11,7 @@ import WebSocketCore
 @testable import Sessions
 
 private let yaml = """
-  installed_apps: [echo, chat, proxy]
+  installed_apps: [echo, chat, proxy, view]
   channel_layers: {default: {backend: memory}}
   auth:
     api: {jwt: {secret: {env: KEY}}}
@@ -37,6 +37,8 @@ private let yaml = """
           - {path: ws/late/, consumer: chat, group: "user_{user}", auth: late}
           - {path: "ws/kept/<slug:room>/", consumer: chat, group: "kept_{room}", history: {messages: 10}}
           - {path: "ws/proxied/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:9/{rest}"}
+          - {path: "ws/viewed/<slug:room>/", consumer: view, group: "chat_{room}", auth: api, url: "http://127.0.0.1:9/", secret: {env: KEY}}
+          - {path: ws/rpc/, consumer: view, url: "http://127.0.0.1:9/", secret: {env: KEY}}
           - {path: ws/guarded/, consumer: proxy, to: "ws://127.0.0.1:9/inside/", auth: api}
   """
 
@@ -71,6 +73,9 @@ private enum Told: Sendable {
   case notSubscribed
   case dialled
   case notDialled
+  case viewed
+  case viewedAs(String)
+  case notViewed
   case timedOut
   case stopped
   case stoppedBeforeRequest
@@ -87,6 +92,16 @@ private enum Told: Sendable {
     case .notSubscribed: .subscribed(.unavailable)
     case .dialled: .dialled(.success(()))
     case .notDialled: .dialled(.failure(HandshakeRefusal(.upstreamFailed)))
+    case .viewed: .viewed(.success(ViewAnswer()))
+    case .viewedAs(let user):
+      .viewed(
+        .success(
+          {
+            var answer = ViewAnswer()
+            answer.user = user
+            return answer
+          }()))
+    case .notViewed: .viewed(.failure(HandshakeRefusal(.forbiddenByCallback)))
     case .timedOut: .timedOut
     case .stopped: .stopped(hasBegun: true)
     case .stoppedBeforeRequest: .stopped(hasBegun: false)
@@ -96,7 +111,8 @@ private enum Told: Sendable {
 
   static let all: [Told] = [
     .user("5"), .anonymous, .awaited, .unauthenticated, .identityUnavailable, .subscribed, .notSubscribed,
-    .dialled, .notDialled, .timedOut, .stopped, .stoppedBeforeRequest, .disconnected("5"),
+    .dialled, .notDialled, .viewed, .notViewed, .timedOut, .stopped, .stoppedBeforeRequest,
+    .disconnected("5"),
   ]
 }
 
@@ -153,6 +169,7 @@ extension Admission.Step? {
     case .dial(let request, let route):
       "dial \(request.handshake.target) of \(route)"
         + request.handshake.fields.filter { $0.name == "X-Sluice-User" }.map { " for \($0.value)" }.joined()
+    case .askView(let opening): "view" + Self.facts(of: opening)
     case .accept(let opening): "accept" + Self.facts(of: opening)
     case .refuse(let refusal):
       "refuse \(refusal.status)" + (refusal.crossOrigin.isEmpty ? "" : " to other origins") + ": "
@@ -233,6 +250,17 @@ struct AdmissionTests {
         "/ws/guarded/", [.user("é"), .dialled],
         ["ask api", "dial /inside/ of ws/guarded/ for %C3%A9", "accept é"]
       ),
+      ("/ws/rpc/", [.viewed], ["view", "accept"]),
+      ("/ws/rpc/", [.viewedAs("7")], ["view", "accept 7"]),
+      ("/ws/rpc/", [.notViewed], ["view", "refuse 403: this user has no permission for this path"]),
+      (
+        "/ws/viewed/lobby/", [.user("5"), .subscribed, .viewedAs("7")],
+        ["ask api", "subscribe chat_lobby in default", "view 5 in chat_lobby", "accept 7 in chat_lobby"]
+      ),
+      (
+        "/ws/viewed/lobby/", [.user("5"), .notSubscribed],
+        ["ask api", "subscribe chat_lobby in default", away]
+      ),
       ("/ws/guarded/", [.unauthenticated], ["ask api", "refuse 401: a token is needed"]),
       ("/sse/lobby/", [.subscribed], ["subscribe chat_lobby in default", "accept in chat_lobby"]),
       ("/sse/lobby/", [.notSubscribed], ["subscribe chat_lobby in default", away]),
@@ -294,6 +322,16 @@ struct AdmissionTests {
           "dialled": "accept 5", "notDialled": unreached,
           "timedOut": "refuse 504: The upstream server did not answer in time.", "stopped": stopping,
           "stoppedBeforeRequest": stopping, "disconnected": "refuse 403: disconnected by an operator",
+        ]
+      ),
+      (
+        // The session that is there by then takes orders itself.
+        "/ws/viewed/lobby/", [.user("5"), .subscribed],
+        [
+          "viewed": "accept 5 in chat_lobby",
+          "notViewed": "refuse 403: this user has no permission for this path",
+          "timedOut": "refuse 503: The application does not answer; try again later.", "stopped": stopping,
+          "stoppedBeforeRequest": stopping,
         ]
       ),
       (

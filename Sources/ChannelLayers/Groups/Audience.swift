@@ -8,6 +8,8 @@ final class Audience {
   let group: String
   let key: ObjectIdentifier
   let renderer: any EventRenderer
+  /// Whether the renderer may choose who gets an event.
+  let selects: Bool
   /// The index in the list of all audiences.
   var place = 0
   private(set) var members: [Membership] = []
@@ -28,6 +30,7 @@ final class Audience {
     self.group = group
     self.key = key
     self.renderer = renderer
+    selects = renderer.selects
   }
 
   var hasWork: Bool { frames != nil || closing != nil }
@@ -62,13 +65,16 @@ final class Audience {
   }
 
   /// Renders the event after the frames that are already waiting.
-  func render(_ event: Event, buffers: BufferReserve) -> Rendering {
+  ///
+  /// - Parameter absent: members that it does not close. Its frames have to be passed over for them.
+  func render(_ event: Event, buffers: BufferReserve, except absent: [Membership] = []) -> Rendering {
     guard closing == nil else { return .ignored }
     let buffer = frames ?? buffers.take()
     let before = buffer.count
     let rendering = renderer.render(event.named(group, for: renderer), for: nil, into: buffer)
     if case .close(let code, let reason) = rendering {
-      closing = Closing(code: code, reason: reason, members: members)
+      let closed = absent.isEmpty ? members : members.filter { one in !absent.contains { $0 === one } }
+      closing = Closing(code: code, reason: reason, members: closed)
     }
     if frames == nil {
       if buffer.count > before { frames = buffer } else { buffers.giveBack(buffer) }

@@ -1,3 +1,4 @@
+package import JSON
 package import Transport
 
 /// A session in the role of a group's member. Lives on the group's reactor.
@@ -10,6 +11,21 @@ package protocol GroupMember: AnyObject {
   func close(code: UInt16, reason: String)
   /// An event of this member did not reach everybody.
   func undelivered(_ reason: Undelivered)
+  /// The name of its user; nil for an anonymous one.
+  var userName: String? { get }
+  /// The opaque value that a view keeps about it; nil if there is none.
+  var viewState: JSON? { get }
+  /// The place whose address it has (`LocalGroups.joinAlone`); nil if each of its places has an address of its own.
+  var ownMembership: Membership? { get }
+  /// Sends what its groups have ready, before it is sent something alone.
+  func catchUp()
+}
+
+extension GroupMember {
+  package var userName: String? { nil }
+  package var viewState: JSON? { nil }
+  package var ownMembership: Membership? { nil }
+  package func catchUp() {}
 }
 
 package enum Delivery: Sendable, Equatable {

@@ -88,6 +88,16 @@ public final class LocalGroups {
     return membership
   }
 
+  /// Adds the session to no group: it has an address then, whatever groups it joins and leaves.
+  package func joinAlone(
+    _ member: any GroupMember, route: ObjectIdentifier, renderer: any EventRenderer
+  ) -> Membership {
+    join(member, group: Self.nowhere, route: route, renderer: renderer)
+  }
+
+  /// No group can have this name.
+  static let nowhere = ":alone"
+
   private func audience(
     of group: String, _ route: ObjectIdentifier, _ renderer: any EventRenderer
   ) -> Audience {
@@ -129,21 +139,35 @@ public final class LocalGroups {
   public func deliver(_ event: Event, to group: String) {
     guard let audiences = groups[group] else { return }
     counters.events += 1
+    let isAddressed = event.isAddressed
     for audience in audiences {
-      // Events after a close are for the sessions that have joined since.
-      if audience.closing?.hasNewcomers == true { flush(audience) }
-      let hadWork = audience.hasWork
-      let rendering = audience.render(event, buffers: buffers)
-      switch rendering {
-      case .ignored: counters.ignored += 1
-      case .personal:
-        for membership in audience.members { send(event, to: membership) }
-      case .frames, .close: counters.renderings += 1
+      guard isAddressed || audience.selects, let recipients = audience.renderer.recipients(of: event) else {
+        deliver(event, in: audience)
+        continue
       }
-      guard audience.hasWork else { continue }
-      if !hadWork { markDirty(audience) }
-      if let waiting = audience.frames?.count, waiting > Self.flushThreshold { flush(audience) }
+      deliver(event, in: audience, to: recipients)
     }
+  }
+
+  /// - Parameter absent: members of the audience that do not get it.
+  func deliver(_ event: Event, in audience: Audience, except absent: [Membership] = []) {
+    // Events after a close are for the sessions that have joined since.
+    if audience.closing?.hasNewcomers == true { flush(audience) }
+    for membership in absent { _ = audience.catchUp(membership) }
+    let hadWork = audience.hasWork
+    let rendering = audience.render(event, buffers: buffers, except: absent)
+    for membership in absent { audience.passOver(membership) }
+    switch rendering {
+    case .ignored: counters.ignored += 1
+    case .personal:
+      for membership in audience.members where !absent.contains(where: { $0 === membership }) {
+        send(event, to: membership)
+      }
+    case .frames, .close: counters.renderings += 1
+    }
+    guard audience.hasWork else { return }
+    if !hadWork { markDirty(audience) }
+    if let waiting = audience.frames?.count, waiting > Self.flushThreshold { flush(audience) }
   }
 
   /// Delivers events to all members except some.
@@ -156,20 +180,22 @@ public final class LocalGroups {
   /// Delivers an event to some members of a group, rendered once for each audience.
   package func deliver(_ event: Event, to members: [Membership]) {
     for (_, members) in Dictionary(grouping: members, by: { ObjectIdentifier($0.audience) }) {
-      let frames = buffers.take()
       counters.events += 1
-      let (renderer, group) = (members[0].audience.renderer, members[0].group)
-      if renderer.render(event.named(group, for: renderer), for: nil, into: frames) == .frames {
-        counters.renderings += 1
-        for membership in members {
-          counters.writes += 1
-          _ = catchUp(membership)
-          if membership.member.deliver(frames, from: 0) == .queueOverLimit { membership.member.fellBehind() }
-        }
-      } else {
-        counters.ignored += 1
-      }
-      buffers.giveBack(frames)
+      deliver(event, toSomeOf: members[0].audience, members)
+    }
+  }
+
+  func deliver(_ event: Event, toSomeOf audience: Audience, _ members: [Membership]) {
+    let frames = buffers.take()
+    defer { buffers.giveBack(frames) }
+    let rendering = audience.renderer.render(
+      event.named(audience.group, for: audience.renderer), for: nil, into: frames)
+    switch rendering {
+    case .ignored: counters.ignored += 1
+    case .personal: for membership in members { send(event, to: membership) }
+    case .frames, .close:
+      counters.renderings += 1
+      for membership in members { write(frames, rendering, to: membership) }
     }
   }
 
@@ -187,26 +213,40 @@ public final class LocalGroups {
 
   /// The address with which other processes reach the member.
   package func address(of membership: Membership) -> String {
-    addresses.address(of: membership.number)
+    addresses.address(of: (membership.member.ownMembership ?? membership).number)
   }
 
   /// Renders an event for one member, after the frames of its group.
   private func send(_ event: Event, to membership: Membership) {
     let frames = buffers.take()
+    defer { buffers.giveBack(frames) }
     let audience = membership.audience
     let named = event.named(audience.group, for: audience.renderer)
-    switch audience.renderer.render(named, for: address(of: membership), into: frames) {
+    let rendering = audience.renderer.render(named, for: receiver(membership), into: frames)
+    switch rendering {
     case .ignored, .personal: counters.ignored += 1
-    case .close(let code, let reason):
+    case .frames, .close:
       counters.renderings += 1
-      membership.member.close(code: code, reason: reason)
-    case .frames:
-      counters.renderings += 1
-      counters.writes += 1
-      _ = audience.catchUp(membership)
-      if membership.member.deliver(frames, from: 0) == .queueOverLimit { membership.member.fellBehind() }
+      write(frames, rendering, to: membership)
     }
-    buffers.giveBack(frames)
+  }
+
+  /// What one member is told of a frame that is not for all of its audience.
+  package func receiver(_ membership: Membership) -> EventReceiver {
+    EventReceiver(address: address(of: membership), state: membership.member.viewState)
+  }
+
+  /// Sends one member what was rendered, after the frames of its group, and closes it if that was asked for.
+  private func write(_ frames: SharedBytes, _ rendering: Rendering, to membership: Membership) {
+    if frames.count > 0 {
+      counters.writes += 1
+      membership.member.catchUp()
+      _ = membership.audience.catchUp(membership)
+      if membership.member.deliver(frames, from: 0) == .queueOverLimit {
+        return membership.member.fellBehind()
+      }
+    }
+    if case .close(let code, let reason) = rendering { membership.member.close(code: code, reason: reason) }
   }
 
   /// Sends the member the frames of its group in this turn, before it is written to directly.

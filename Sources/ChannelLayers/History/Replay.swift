@@ -48,11 +48,14 @@ package final class Replay: EventRenderer {
     if case .behind(let position) = start { self.position = position }
   }
 
-  package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    event.position == nil ? renderer.render(event, for: address, into: frames) : .ignored
+  package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
+    event.position == nil ? renderer.render(event, for: receiver, into: frames) : .ignored
   }
 
   package var namesGroup: Bool { renderer.namesGroup }
+  /// The renderer behind it may be exchanged for one that does.
+  package var selects: Bool { true }
+  package func recipients(of event: Event) -> EventRecipients? { renderer.recipients(of: event) }
 
   deinit {
     timer?.cancel()
@@ -75,9 +78,11 @@ package final class Replay: EventRenderer {
     return slice.isLast ? .caughtUp : .more
   }
 
+  /// What would close a session closes none that comes later.
   private func render(_ event: Event, for membership: Membership, into frames: SharedBytes) {
+    guard layer.groups.isMeant(event, for: membership, by: renderer) else { return }
     let event = event.named(membership.group, for: renderer)
     guard renderer.render(event, for: nil, into: frames) == .personal else { return }
-    _ = renderer.render(event, for: layer.groups.address(of: membership), into: frames)
+    _ = renderer.render(event, for: layer.groups.receiver(membership), into: frames)
   }
 }

@@ -96,7 +96,7 @@ extension ControlMember: GroupMember {
 struct ControlRenderer: EventRenderer {
   let unfit: UnfitEvents
 
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     do throws(OrderFields.Fault) {
       guard let order = try ControlOrder(event) else {
         unfit.unknown(event)

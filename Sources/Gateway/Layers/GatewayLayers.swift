@@ -32,7 +32,8 @@ final class GatewayLayers: Sendable {
         group = loop
         return RedisBackend(
           alias: layer.alias, redis, history: history, hasPresence: hasPresence,
-          keepsOrders: served.takesTimedOrders, obeysOrders: served.takesOrders, on: loop, log: log)
+          keepsRecords: served.uses(ofLayer: layer.alias).records, keepsOrders: served.takesTimedOrders,
+          obeysOrders: served.takesOrders, on: loop, log: log)
       }
     }
     self.group = group
@@ -88,6 +89,9 @@ extension ApplicationConfiguration {
     let groups = groups.filter { $0.layer == alias }
     return LayerUses(
       history: groups.contains { $0.history != nil }, presence: groups.contains(where: \.presence),
-      orders: takesTimedOrders)
+      orders: takesTimedOrders,
+      records: webSocketRoutes.contains { route in
+        route.consumer.group?.layer == alias && route.consumer.view?.on.contains(.disconnect) == true
+      })
   }
 }

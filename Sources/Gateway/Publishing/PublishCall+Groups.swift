@@ -1,5 +1,6 @@
 import Bytes
 import ChannelLayers
+import Consumers
 import GatewayConfig
 import JSON
 import Routing
@@ -77,7 +78,7 @@ extension PublishCall {
     publisher.history(of: group, on: endpoint.layer, behind: position, from: worker) { [self] history in
       attempt { () throws(PublishRefusal) in
         switch history {
-        case .kept(let slice): answer(slice, of: group, atMost: limit, share)
+        case .kept(let slice): answer(slice, of: group, atMost: limit, for: caller, share)
         case .notKept:
           throw PublishRefusal(.publishNothingThere, "the group \"\(group)\" keeps no history")
         case .unavailable: throw .busy("the channel layer is not available")
@@ -88,10 +89,18 @@ extension PublishCall {
 
   private static let mostEvents = 1000
 
-  private func answer(_ slice: HistorySlice, of group: String, atMost limit: Int, _ share: MemoryShare) {
+  private func answer(
+    _ slice: HistorySlice, of group: String, atMost limit: Int, for caller: PublishEndpoint.Caller,
+    _ share: MemoryShare
+  ) {
+    // What is for another user is not for a caller who is one. Programs of the operator's see everything.
+    let isShown = { @Sendable [user = caller.identity?.user] (event: Event) in
+      guard let user, let recipient = event.recipients.user else { return true }
+      return user == recipient
+    }
     // A megabyte of events takes longer than a turn should.
     worker.offload {
-      slice.answer(of: group, atMost: limit)
+      slice.answer(of: group, atMost: limit, where: isShown)
     } _: { [self] text in
       share.resize(to: text.count)
       var answer = HTTPAnswer.json(200, text: text)
@@ -116,11 +125,15 @@ extension PublishCall {
 
 extension HistorySlice {
   /// `{"group": "...", "gap": false, "events": [...], "id": "EPOCH.OFFSET", "more": false}`
-  fileprivate func answer(of group: String, atMost limit: Int) -> [UInt8] {
+  fileprivate func answer(
+    of group: String, atMost limit: Int, where isShown: (Event) -> Bool
+  ) -> [UInt8] {
     let shown = events.prefix(limit)
     let isComplete = isLast && shown.count == events.count
     let answer: JSON = [
-      "group": .string(group), "gap": .bool(isGap), "events": .array(shown.map(\.publishedJSON)),
+      "group": .string(group), "gap": .bool(isGap),
+      "events": .array(shown.filter(isShown).map(\.publishedJSON)),
+
       "id": .string((shown.last?.position ?? start).description), "more": .bool(!isComplete),
     ]
     return answer.bytes + "\n".utf8
@@ -131,7 +144,9 @@ extension Event {
   /// `{"id": ..., "event": {"type": ..., and its fields}}`, with bytes in the form that the publish API accepts.
   fileprivate var publishedJSON: JSON {
     let type: JSON = ["type": .string(type)]
-    let event = type.with(.object(fields.map { .init(key: $0.name, value: $0.value.publishedJSON) }))
+    // Without what only the gateway reads of it, such as the addresses of sessions.
+    let shown = fields.filter { !Event.isOwn(field: $0.name) }
+    let event = type.with(.object(shown.map { .init(key: $0.name, value: $0.value.publishedJSON) }))
     return ["id": position.map { .string($0.description) } ?? .null, "event": event]
   }
 }

@@ -14,6 +14,11 @@ extension Configuration {
     }) {
       return "no route has had presence on the channel layer \"\(layer)\" so far"
     }
+    if let layer = new.channelLayers.sorted().first(where: {
+      new.uses(ofLayer: $0).records && !old.uses(ofLayer: $0).records
+    }) {
+      return "no view was told the ends of sessions on the channel layer \"\(layer)\" so far"
+    }
     let kept = old.groups.filter { $0.history != nil }
     if let group = new.groups.first(where: { group in
       group.history != nil

@@ -95,6 +95,7 @@ final class GatewayState: Sendable {
   /// For the last line of the log.
   var summary: Logger.Metadata {
     var facts = process.counters.summary
+    facts.merge(process.views.summary) { $1 }
     facts["given-way"] = "\(process.sendMemory.evictions.count)"
     facts["refused-events"] = "\(mail.refusals.count)"
     facts["given-up-messages"] = "\(process.receiveMemory.evictions.count)"

@@ -8,7 +8,7 @@ extension Key {
   private static let groups = KeyValue.oneOrMore(.word)
   private static let ofGroups: [ConsumerType] = [.chat, .broadcast, .view]
   private static let webSocketOptions = [KeyPlace.webSocketRoute, .preset]
-  private static let upstreamTime = KeyValue.time(from: .milliseconds(10), to: .seconds(86400))
+  static let upstreamTime = KeyValue.time(from: .milliseconds(10), to: .seconds(86400))
 
   private static let allowedHosts = """
     The origins that may connect, by Django's rules. Without it, the page must come from this server, and clients without an `Origin` \
@@ -139,24 +139,12 @@ extension Key {
       "The server that answers, a `ws://`, `wss://` or `unix:` URL. See [keys of proxies](#keys-of-proxies)."),
     Key(
       "host", webSocketOptions, .choice(of: UpstreamConfiguration.HostHeader.self), needs: ["consumer"],
-      of: [.proxy], standard: "`keep`", "As for a [proxy](#keys-of-proxies)."),
+      of: [.proxy, .view], standard: "`keep`", "As for a [proxy](#keys-of-proxies)."),
     Key(
-      RouteOption.connectTimeout, upstreamTime, of: [.proxy], "As for a [proxy](#keys-of-proxies)."),
+      RouteOption.connectTimeout, upstreamTime, of: [.proxy, .view], "As for a [proxy](#keys-of-proxies)."),
     Key(
-      "tls", webSocketOptions, .mapping(.upstreamTLS), needs: ["consumer"], of: [.proxy],
+      "tls", webSocketOptions, .mapping(.upstreamTLS), needs: ["consumer"], of: [.proxy, .view],
       standard: "the system's authorities", "As for a [proxy](#keys-of-proxies)."),
-    Key(
-      "url", webSocketOptions, .word, required: [.webSocketRoute], needs: ["consumer"], of: [.view],
-      home: "under a route with consumer: view",
-      "The view that is asked, an `http://`, `https://` or `unix:` URL: `http://127.0.0.1:8001/ws/chat/{room}/`."),
-    Key(
-      "secret", webSocketOptions, .oneOrMore(.secret), needs: ["consumer"], of: [.view],
-      home: "under a route with consumer: view",
-      "Signs each question to the view. A list while it is changed."),
-    Key(
-      "on", webSocketOptions, .list(.choice(of: ViewConfiguration.Event.self), atLeast: 1),
-      needs: ["consumer"], of: [.view], standard: "`[connect, receive]`",
-      home: "under a route with consumer: view", "What the view is asked about."),
     Key(
       "subprotocols", [.webSocketRoute], .list(.word), needs: ["consumer"],
       of: ConsumerType.allCases.filter { $0 != .proxy },

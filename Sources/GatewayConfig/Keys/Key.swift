@@ -47,7 +47,7 @@ package struct Key: Sendable {
 
   /// Every key, in the order of the reference.
   package static let all: [Key] =
-    topLevel + server + limits + routes + options + actions + settings + authentication + layers
+    topLevel + server + limits + routes + options + view + actions + settings + authentication + layers
 
   /// The keys of each mapping.
   private static let byPlace: [KeyPlace: [Key]] = {

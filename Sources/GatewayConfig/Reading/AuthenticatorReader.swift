@@ -260,18 +260,10 @@ struct AuthenticatorReader {
 
   private func readSecret(_ node: Node, _ algorithms: Algorithms?) -> JWTConfiguration.Keys? {
     checkKinds(algorithms, [.secret], "the key is a shared secret")
-    guard let secret = reading.secretBytes(node, "\"secret\"")?.bytes else { return nil }
-    if secret.isEmpty { return reading.refuse(.invalidKey, "the secret is empty", at: node.range) }
-    // HMAC fills a short key up with NUL bytes (RFC 2104 section 2), so the same key without them makes the same signatures; a key
-    // of nothing but NUL bytes is the empty key.
-    guard secret.last != 0 else {
-      return reading.refuse(
-        .invalidKey,
-        secret.allSatisfy { $0 == 0 }
-          ? "the secret consists of NUL bytes only, which HMAC cannot tell from an empty key"
-          : "the secret ends in a NUL byte, and HMAC cannot tell it from the same key without that byte",
-        at: node.range, hint: "make one with: openssl rand -hex 32")
+    guard let written = reading.secretBytes(node, "\"secret\""), reading.isKey(written, at: node.range) else {
+      return nil
     }
+    let secret = written.bytes
     if String(decoding: secret, as: UTF8.self).contains("-----BEGIN ") {
       return reading.refuse(
         .invalidKey, "\"secret\" contains a key in PEM format, not a shared secret", at: node.range,
@@ -334,7 +326,7 @@ struct AuthenticatorReader {
 
   /// Reads a URL without placeholders.
   private func readURL(_ node: Node, tls: Node?) -> UpstreamConfiguration? {
-    let reader = UpstreamReader(reading: reading, captures: [])
+    let reader = UpstreamReader(reading: reading, captures: [], use: .question)
     if let text = reading.word(node, "a URL"), text.contains("?") {
       return reading.refuse(
         .invalidValue, "this URL cannot have a query", at: node.range, hint: "remove what follows the \"?\"")

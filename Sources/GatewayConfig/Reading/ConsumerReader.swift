@@ -17,16 +17,21 @@ struct ConsumerReader {
   let captures: [String]?
   /// Whether the clients of the route authenticate; nil if this is not known.
   var hasIdentity: Bool?
+  /// `limits:` of the route's sessions.
+  var limits = SessionLimits()
   /// Whether a preset is read without a route, which may add missing options.
   var isPreset = false
 
   private var reading: Reading { context.reading }
 
   func read(_ answer: Node.Entry, _ mapping: MappingCursor) -> ReadConsumer? {
-    let own = Options(mapping)
+    var own = ConsumerOptions(mapping)
     let range = answer.value.range
     guard let name = reading.word(answer.value, "\"consumer\"") else { return nil }
-    if let type = ConsumerType(rawValue: name) { return read(type, named: range, own) }
+    if let type = ConsumerType(rawValue: name) {
+      if type == .view { reportCallback(mapping, &own) }
+      return read(type, named: range, own)
+    }
     if let preset = preset(name) { return read(preset, at: range, own) }
     let known = context.apps.consumerNames
     let (likely, isClass) = Self.withoutPython(name)
@@ -61,37 +66,6 @@ struct ConsumerReader {
     if let type { _ = read(type, named: mapping.place, options) }
   }
 
-  /// The options of a consumer, by their keys. Those of a route override those of a preset.
-  private struct Options {
-    private var entries: [String: Node.Entry] = [:]
-
-    init(_ mapping: MappingCursor) {
-      for key in Key.options(at: .preset) { entries[key.name] = mapping.entry(key.name) }
-    }
-
-    subscript(key: String) -> Node.Entry? { entries[key] }
-
-    func over(_ preset: Options) -> Options {
-      var merged = self
-      merged.entries.merge(preset.entries) { own, _ in own }
-      return merged
-    }
-
-    /// The options that a consumer does not have.
-    func unfit(for type: ConsumerType) -> [Node.Entry] {
-      Key.options(at: .preset).compactMap { $0.consumers?.contains(type) == false ? entries[$0.name] : nil }
-    }
-
-    /// Those options of the consumer that are single values.
-    func values(for type: ConsumerType, _ reading: Reading) -> RouteOptions {
-      var values = RouteOptions()
-      for key in Key.options(at: .preset) where key.consumers?.contains(type) == true {
-        if let entry = entries[key.name] { values.read(entry.value, of: key, reading) }
-      }
-      return values
-    }
-  }
-
   private func preset(_ name: String) -> Node.Entry? {
     for app in context.apps.local where name.hasPrefix(app.name + ".") {
       let wanted = name.dropFirst(app.name.count + 1)
@@ -100,14 +74,14 @@ struct ConsumerReader {
     return nil
   }
 
-  private func read(_ preset: Node.Entry, at range: SourceRange, _ own: Options) -> ReadConsumer? {
+  private func read(_ preset: Node.Entry, at range: SourceRange, _ own: ConsumerOptions) -> ReadConsumer? {
     guard let mapping = MappingCursor(preset.value, .preset, reading) else { return nil }
     let (type, options) = readPreset(mapping)
     return type.flatMap { read($0, named: range, own.over(options)) }
   }
 
-  private func readPreset(_ mapping: MappingCursor) -> (type: ConsumerType?, options: Options) {
-    let options = Options(mapping)
+  private func readPreset(_ mapping: MappingCursor) -> (type: ConsumerType?, options: ConsumerOptions) {
+    let options = ConsumerOptions(mapping)
     let type = mapping.required("consumer", hint: "consumer: chat").flatMap {
       reading.choice($0, "\"consumer\"", of: ConsumerType.self)
     }
@@ -116,13 +90,13 @@ struct ConsumerReader {
   }
 
   private func read(
-    _ type: ConsumerType, named range: SourceRange, _ options: Options, isInstalled: Bool = false
+    _ type: ConsumerType, named range: SourceRange, _ options: ConsumerOptions, isInstalled: Bool = false
   ) -> ReadConsumer? {
     if !isPreset, !isInstalled { checkInstalled(type, at: range) }
     for entry in options.unfit(for: type) where entry.key.value != "publish" || !reportHTTPPublish(entry) {
       reading.findings.error(
         .conflictingKeys, "the consumer \"\(type.rawValue)\" has no option \"\(entry.key.value)\"",
-        at: entry.key.range, hint: "remove it")
+        at: entry.key.range, hint: hint(for: entry, of: type, options))
     }
     let values = options.values(for: type, reading)
     switch type {
@@ -131,7 +105,8 @@ struct ConsumerReader {
       return readUpstream(range, options, values).map { ReadConsumer(consumer: .proxy($0), options: values) }
     case .view:
       guard let (group, templates) = readGroups(type, range, options, values),
-        let view = readView(range, options)
+        let view = ViewReader(context: context, captures: captures, limits: limits, isPreset: isPreset)
+          .read(range, options, values)
       else { return nil }
       return ReadConsumer(consumer: .view(group, view), groups: templates, options: values)
     case .chat:
@@ -153,6 +128,31 @@ struct ConsumerReader {
     }
   }
 
+  /// What to do about an option of another consumer: `proxy` has `to`, and `view` has `url`.
+  private func hint(for entry: Node.Entry, of type: ConsumerType, _ options: ConsumerOptions) -> String {
+    let written = entry.value.word
+    switch (type, entry.key.value) {
+    case (.view, "to") where options["url"] == nil:
+      return "write url: \(written.map(ViewReader.asURL) ?? ViewReader.example)"
+    case (.proxy, "url") where options["to"] == nil:
+      return "write to: \(written.map(UpstreamReader.asWebSocketURL) ?? UpstreamReader.webSocketExample)"
+    default: return "remove it"
+    }
+  }
+
+  /// Reports `callback` beside `consumer: view`: both ask a view, each in a place of its own.
+  private func reportCallback(_ mapping: MappingCursor, _ options: inout ConsumerOptions) {
+    guard let entry = mapping.undeclared("callback") else { return }
+    let url = entry.value.entry("url")?.value ?? entry.value
+    reading.findings.error(
+      .unknownKey, "\"callback\" asks who a client is, and belongs under auth.NAME", at: entry.key.range,
+      hint: options["url"] == nil
+        ? "write url: \(url.word.map(ViewReader.asURL) ?? ViewReader.example) for the view that \"consumer: view\" asks"
+        : "remove it, or move it there")
+    // The rest is read as if it were right.
+    options.add("url", url, writtenIn: entry)
+  }
+
   private func checkInstalled(_ type: ConsumerType, at range: SourceRange) {
     guard !context.apps.builtIn.contains(type), !context.apps.misspelt.contains(type),
       let list = context.apps.range
@@ -172,48 +172,24 @@ struct ConsumerReader {
   }
 
   private func readUpstream(
-    _ range: SourceRange, _ options: Options, _ values: RouteOptions
+    _ range: SourceRange, _ options: ConsumerOptions, _ values: RouteOptions
   ) -> UpstreamConfiguration? {
     let reader = UpstreamReader(reading: reading, captures: captures)
     guard let to = options["to"] else {
-      guard !isPreset else { return nil }
+      // Whoever writes "url" has been told so.
+      guard !isPreset, options["url"] == nil else { return nil }
       return reading.refuse(
         .missingKey, "the consumer \"proxy\" needs \"to\", the address of the upstream", at: range,
-        hint: "to: ws://127.0.0.1:8001")
+        hint: UpstreamReader.webSocketExample)
     }
     var upstream = reader.readWebSocket(to.value, host: options["host"]?.value, tls: options["tls"]?.value)
-    let time = values[.connectTimeout]
-    upstream?.connectTimeout = time
-    if let written = options["connect_timeout"], time > context.handshake {
-      reading.findings.warning(
-        .limitsDisagree,
-        "\"connect_timeout\" is \(time.written), and \"limits.handshake\" ends the handshake after \(context.handshake.written)",
-        at: written.value.range, hint: "raise \"limits.handshake\", or lower \"connect_timeout\"")
-    }
+    upstream?.connectTimeout = values[.connectTimeout]
+    context.checkConnectTimeout(options, values)
     return upstream
   }
 
-  private func readView(_ range: SourceRange, _ options: Options) -> ViewConfiguration? {
-    guard let url = options["url"] else {
-      guard !isPreset else { return nil }
-      return reading.refuse(
-        .missingKey, "the consumer \"view\" needs \"url\", the view that is asked", at: range,
-        hint: "url: http://127.0.0.1:8001/ws/chat/{room}/")
-    }
-    let questions = QuestionReader(reading: reading, handshake: context.handshake)
-    guard let question = questions.readURL(url.value, headers: []) else { return nil }
-    var view = ViewConfiguration(question: question)
-    if let entry = options["secret"] {
-      view.secrets = [reading.secretBytes(entry.value, "\"secret\"")].compactMap(\.self)
-    }
-    if let entry = options["on"], case .sequence(let items) = entry.value.content {
-      view.on = Set(items.compactMap { reading.choice($0, "\"on\"", of: ViewConfiguration.Event.self) })
-    }
-    return view
-  }
-
   private func readGroups(
-    _ type: ConsumerType, _ range: SourceRange, _ options: Options, _ values: RouteOptions
+    _ type: ConsumerType, _ range: SourceRange, _ options: ConsumerOptions, _ values: RouteOptions
   ) -> (GroupConfiguration, [Located<GroupPattern>])? {
     let layer = context.layer(
       named: options["channel_layer"], for: type.rawValue, at: range, isPreset: isPreset)

@@ -185,7 +185,15 @@ final class MappingCursor {
     if let hint = Habits.hint(for: name) ?? homeHint(for: name) { return hint }
     // A long list of keys is shown once for a mapping.
     let isFirst = entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
-    return NearestName.hint(for: name, in: known.sorted(), atMost: isFirst ? 40 : 24)
+    return NearestName.hint(for: name, in: fitting(known).sorted(), atMost: isFirst ? 40 : 24)
+  }
+
+  /// Without the options of other consumers than the one that stands here.
+  private func fitting(_ names: Set<String>) -> Set<String> {
+    guard let place = kind, let consumer = entries.first(where: { $0.key.value == "consumer" })?.value.word,
+      let type = ConsumerType(rawValue: consumer)
+    else { return names }
+    return names.filter { Key.named($0, at: place)?.consumers?.contains(type) ?? true }
   }
 }
 

@@ -17,7 +17,8 @@ struct QuestionReader {
     let url = mapping.required("url", hint: example)
     var question = url.flatMap { readURL($0, headers: standard) }
     var upstream = question?.url
-    UpstreamReader(reading: reading, captures: nil).readTrust(mapping.value("tls"), of: &upstream)
+    UpstreamReader(reading: reading, captures: nil, use: .question).readTrust(
+      mapping.value("tls"), of: &upstream)
     if let upstream { question?.url = upstream }
     if let time = mapping.duration("idle_timeout") { question?.url.idleTimeout = time }
     if let host = mapping.choice("host", of: UpstreamConfiguration.HostHeader.self) {
@@ -28,16 +29,20 @@ struct QuestionReader {
     }
     if let value = mapping.value("timeout"), let time = mapping.duration("timeout") {
       question?.timeout = time
-      if time > handshake {
-        reading.findings.warning(
-          .outOfRange, "\"timeout\" is longer than \"limits.handshake\", which ends the handshake first",
-          at: value.range, hint: "raise \"limits.handshake\", or lower \"timeout\"")
-      }
+      checkTimeout(time, at: value.range)
     }
     if let time = mapping.duration("cache") { question?.cache = time }
     if let time = mapping.duration("cache_refusals") { question?.cacheRefusals = time }
     question?.recheck = mapping.duration("recheck")
     return question
+  }
+
+  /// Reports a `timeout` that never passes, as the handshake ends before.
+  func checkTimeout(_ time: Duration, at range: SourceRange) {
+    guard time > handshake else { return }
+    reading.findings.warning(
+      .outOfRange, "\"timeout\" is longer than \"limits.handshake\", which ends the handshake first",
+      at: range, hint: "raise \"limits.handshake\", or lower \"timeout\"")
   }
 
   // MARK: - The URL
@@ -51,7 +56,7 @@ struct QuestionReader {
         .invalidValue, "a place such as {room} can stand only in the path and in the query of this URL",
         at: node.range, hint: "write the server itself: a client must not choose which one is asked")
     }
-    let reader = UpstreamReader(reading: reading, captures: nil)
+    let reader = UpstreamReader(reading: reading, captures: nil, use: .question)
     guard let url = reader.readAddress(parts[0], at: node, [.http, .https]) else { return nil }
     var question = QuestionConfiguration(url: url, headers: headers)
     if parts.count == 2 {
@@ -85,13 +90,16 @@ struct QuestionReader {
   /// - Parameters:
   ///   - whose: `the callback of "site"`, or `"permission"`.
   ///   - range: of the key at the route, or around it, that leads to the question.
+  ///   - hint: what to do about a place that means something else.
   func checkPlaces(
-    of question: QuestionConfiguration, _ whose: String, _ known: [String], at range: SourceRange
+    of question: QuestionConfiguration, _ whose: String, _ known: [String], at range: SourceRange,
+    hint: (String) -> String? = { _ in nil }
   ) {
     guard let missing = question.places.first(where: { !known.contains($0) }) else { return }
     reading.findings.error(
       .unknownName, "the URL of \(whose) needs a capture \"\(missing)\", and this route has none", at: range,
-      hint: NearestName.hint(for: missing, in: known) ?? "write <slug:\(missing)> in the path of the route")
+      hint: hint(missing) ?? NearestName.hint(for: missing, in: known)
+        ?? "write <slug:\(missing)> in the path of the route")
   }
 
   // MARK: - The fields
@@ -106,7 +114,8 @@ struct QuestionReader {
   ]
   private static let ownPrefixes = ["x-forwarded-", "sec-websocket-", "x-sluice-"]
 
-  private func readHeaders(_ node: Node, hasToken: Bool, mayBeEmpty: Bool) -> [String] {
+  /// - Parameter mayBeEmpty: whether the view can do without fields of the client.
+  func readHeaders(_ node: Node, hasToken: Bool, mayBeEmpty: Bool) -> [String] {
     guard let names = reading.words(node, "\"headers\"") else { return [] }
     if names.isEmpty, !mayBeEmpty, !hasToken {
       reading.findings.error(

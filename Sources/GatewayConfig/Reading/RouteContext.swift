@@ -12,6 +12,8 @@ final class RouteContext {
   let handshake: Duration
   /// Whether it was reported that the layer `default` has a misspelt alias.
   var hasReportedLayer = false
+  /// Whether it was reported that messages may be larger than a question to a view.
+  var hasReportedMessageSize = false
   /// The local apps that routes of each kind include.
   var included: [RouteKind: Set<String>] = [:]
   private var routeCount = 0
@@ -45,6 +47,16 @@ final class RouteContext {
         .yamlLimit, "there are more than \(Self.mostRoutes) routes, counting each include anew", at: range)
     }
     return !hasTooManyRoutes
+  }
+
+  /// Reports a `connect_timeout` of a consumer that never passes, as the handshake ends before.
+  func checkConnectTimeout(_ options: ConsumerOptions, _ values: RouteOptions) {
+    let time = values[.connectTimeout]
+    guard let written = options["connect_timeout"], time > handshake else { return }
+    reading.findings.warning(
+      .limitsDisagree,
+      "\"connect_timeout\" is \(time.written), and \"limits.handshake\" ends the handshake after \(handshake.written)",
+      at: written.value.range, hint: "raise \"limits.handshake\", or lower \"connect_timeout\"")
   }
 
   /// Checks all installed apps, whether a route uses them or not.

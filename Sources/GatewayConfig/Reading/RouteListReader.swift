@@ -308,7 +308,8 @@ final class RouteListReader {
     case .http: read = readHTTP(answer, mapping, captures, settings)
     case .webSocket:
       let reader = ConsumerReader(
-        context: context, captures: captures, hasIdentity: settings.requiresAuthentication)
+        context: context, captures: captures, hasIdentity: settings.requiresAuthentication,
+        limits: settings.limitsOfSession)
       let consumer = reader.read(answer, mapping)
       let subprotocols = readSubprotocols(mapping, of: consumer?.consumer)
       settings.limitsOfSession.checkRate(of: mapping, answer, isProxy: consumer?.consumer.upstream != nil)

@@ -39,6 +39,25 @@ extension Reading {
     }
   }
 
+  /// Reports a secret that no HMAC can be made with.
+  ///
+  /// HMAC fills a short key up with NUL bytes (RFC 2104 section 2), so the same key without them makes the same signatures; a key of
+  /// nothing but NUL bytes is the empty key.
+  func isKey(_ secret: Secret, at range: SourceRange) -> Bool {
+    if secret.bytes.isEmpty {
+      findings.error(.invalidKey, "the secret is empty", at: range)
+      return false
+    }
+    guard secret.bytes.last == 0 else { return true }
+    findings.error(
+      .invalidKey,
+      secret.bytes.allSatisfy { $0 == 0 }
+        ? "the secret consists of NUL bytes only, which HMAC cannot tell from an empty key"
+        : "the secret ends in a NUL byte, and HMAC cannot tell it from the same key without that byte",
+      at: range, hint: "make one with: openssl rand -hex 32")
+    return false
+  }
+
   /// A default is in the file as well. An empty one says that there is no secret.
   private func warnOfPlain(_ scalar: Node.Scalar, _ what: String, at range: SourceRange) {
     guard let origin = scalar.origin else {

@@ -2,9 +2,26 @@ import Bytes
 
 /// Reads the address of an upstream, and the options of a proxy.
 struct UpstreamReader {
+  /// What the server behind the address gets.
+  enum Use {
+    /// The requests of clients.
+    case proxy
+    /// Requests of Sluice's own.
+    case question
+  }
+
+  static let webSocketExample = "to: ws://127.0.0.1:8001"
+
   let reading: Reading
   /// The names that the route captures; nil if they are not known.
   let captures: [String]?
+  var use = Use.proxy
+
+  /// The address of a WebSocket server, for one that is written as a view's URL.
+  static func asWebSocketURL(_ text: String) -> String {
+    text.hasPrefix("http") && !text.contains("@")
+      ? "ws" + text.dropFirst("http".count) : "ws://127.0.0.1:8001"
+  }
 
   /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
   func readHTTP(_ node: Node) -> UpstreamConfiguration? {
@@ -90,8 +107,12 @@ struct UpstreamReader {
       reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }
     if text.contains("?") || text.contains("#") {
-      return fail(
-        "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
+      return switch use {
+      case .proxy:
+        fail(
+          "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
+      case .question: fail("this URL cannot contain a \"#\"", hint: "remove it, and what follows it")
+      }
     }
     if text.hasPrefix("unix:") {
       guard let (socket, path) = splitSocket(text) else {
@@ -112,8 +133,9 @@ struct UpstreamReader {
     let path = String(rest[slash...])
     if authority.contains("@") {
       return fail(
-        "the URL of an upstream cannot contain a user or a password",
-        hint: "the client's own Authorization header is passed on")
+        "\(use == .proxy ? "the URL of an upstream" : "this URL") cannot contain a user or a password",
+        hint: use == .proxy
+          ? "the client's own Authorization header is passed on" : "remove them: nothing would send them")
     }
     guard let (host, port) = split(authority, scheme) else {
       return fail("\"\(authority)\" is not a host, or a host and a port", hint: Self.example(schemes))
@@ -140,7 +162,7 @@ struct UpstreamReader {
     }
     guard let scheme = schemes.first(where: { $0.rawValue == parts[0] }) else {
       return fail(
-        "an upstream of this kind needs a URL with \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\"",
+        "\(use == .proxy ? "an upstream of this kind" : "Sluice asks with HTTP, so it") needs a URL with \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\"",
         hint: otherScheme(parts[0], schemes).flatMap {
           parts[1].contains("@") ? nil : "write \($0)://\(parts[1])"
         })

@@ -1,3 +1,5 @@
+import Bytes
+
 /// `consumer: view`: what a view of the operator's project is asked about the sessions of a route, and how.
 package struct ViewConfiguration: Sendable, Hashable {
   /// `on:`, what the view is asked about.
@@ -31,13 +33,24 @@ package struct ViewConfiguration: Sendable, Hashable {
     case close
   }
 
+  /// In bytes.
+  package static let shortestSecret = 16
+  /// The largest body of a question. Django takes 2.5 MB unless it is told otherwise.
+  package static let largestBody = ByteCount.mebibytes(2)
+  /// The largest message that fits into a question in base64, beside what else the question says.
+  package static let largestMessage = ByteCount.kibibytes(1488)
+
   /// Where the question goes, and the fields of the client's request that go with *connect*. Its times for caches are not used.
   package var question: QuestionConfiguration
   /// `secret:`, the first one first; empty for `unsigned: true`.
   package var secrets: [Secret]
+  /// `unsigned:`, whether questions have no signature.
+  package var isUnsigned = false
   package var on: Set<Event> = [.connect, .receive]
   /// `alive:`, how often the view is told who is there; nil for never.
   package var alive: Duration?
+  /// The captures of the route that may be several segments of the URL.
+  package var longCaptures: Set<String> = []
   package var wire = Wire.json
   /// `batch:`, the most messages in one question.
   package var batch = 1

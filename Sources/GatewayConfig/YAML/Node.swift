@@ -50,6 +50,15 @@ package struct Node: Sendable {
   /// The items of a list; the value itself where it stands in place of a list of one.
   var items: [Node] { if case .sequence(let items) = content { items } else { [self] } }
 
+  /// Its text as it is written; nil for a list or a mapping, and for what a variable holds.
+  var word: String? {
+    if case .scalar(let scalar) = content, scalar.origin == nil, !scalar.isUnusable {
+      scalar.text
+    } else {
+      nil
+    }
+  }
+
   /// Whether it is this word, such as `none`.
   func isWord(_ word: String) -> Bool {
     if case .scalar(let scalar) = content { scalar.text == word } else { false }

@@ -29,6 +29,8 @@ struct Admission {
     case identified(Authentication)
     case subscribed(Subscription)
     case dialled(Result<Void, HandshakeRefusal>)
+    /// The view has let the client in, or has not.
+    case viewed(Result<ViewAnswer, HandshakeRefusal>)
     /// The time for the step under way is over.
     case timedOut
     /// The gateway stops.
@@ -47,6 +49,8 @@ struct Admission {
     case subscribe([String], layer: any LayerBackend)
     /// Connect to the upstream of the route with this name, and make the handshake with it.
     indirect case dial(SessionOpening.UpstreamRequest, route: String)
+    /// Ask the view of the route about the client, which is in its groups from now on.
+    case askView(Opening)
     /// Answer the client, and turn the connection into a session or an event stream.
     case accept(Opening)
     indirect case refuse(HandshakeRefusal)
@@ -63,6 +67,7 @@ struct Admission {
     case asking(Opening)
     case subscribing(Opening)
     case dialling(Opening)
+    case viewing(Opening)
     /// The client was accepted, and shows who it is by its first message. Only then its groups are subscribed to.
     case awaitingToken(Opening)
     /// The last step was given out.
@@ -90,7 +95,8 @@ struct Admission {
   /// The opening that waits for the outcome of a step.
   var waiting: Opening? {
     switch state {
-    case .asking(let opening), .subscribing(let opening), .dialling(let opening): opening
+    case .asking(let opening), .subscribing(let opening), .dialling(let opening), .viewing(let opening):
+      opening
     case .reading, .awaitingToken, .over: nil
     }
   }
@@ -106,7 +112,9 @@ struct Admission {
       identified(opening, outcome)
     case (.subscribing(let opening), .subscribed(.active)), (.dialling(let opening), .dialled(.success)):
       // An order may have come meanwhile.
-      keptOut(opening) ?? accept(opening)
+      keptOut(opening) ?? askView(opening)
+    case (.viewing(let opening), .viewed(.success(let answer))): viewed(opening, answer)
+    case (.viewing, .viewed(.failure(let refusal))): refuse(refusal)
     case (.subscribing, .subscribed(.unavailable)): refuse(HandshakeRefusal(.layerUnavailable))
     case (.dialling, .dialled(.failure(let refusal))): refuse(refusal)
     case (.awaitingToken, _), (.over, _): nil
@@ -114,7 +122,7 @@ struct Admission {
     case (.reading, .stopped(hasBegun: false)): end(.abort)
     case (_, .stopped): refuse(HandshakeRefusal(.stopping))
     case (_, .disconnected(let target)): isMeant(by: target) ? refuse(HandshakeRefusal(.disconnected)) : nil
-    case (_, .head), (_, .identified), (_, .subscribed), (_, .dialled): nil
+    case (_, .head), (_, .identified), (_, .subscribed), (_, .dialled), (_, .viewed): nil
     }
   }
 
@@ -153,7 +161,21 @@ struct Admission {
       state = .subscribing(opening)
       return .subscribe(opening.groups, layer: layer)
     }
-    return accept(opening)
+    return askView(opening)
+  }
+
+  /// The view comes last: it is asked about a client that everything else lets in, and that misses nothing from then on.
+  private mutating func askView(_ opening: Opening) -> Step {
+    // Who the client is, is not known yet.
+    guard opening.hasView, !opening.awaitsToken else { return accept(opening) }
+    state = .viewing(opening)
+    return .askView(opening)
+  }
+
+  private mutating func viewed(_ opening: Opening, _ answer: ViewAnswer) -> Step {
+    opening.viewed(answer)
+    // The user may be another one now, and an order may have come meanwhile.
+    return keptOut(opening) ?? accept(opening)
   }
 
   /// - Returns: the refusal of a client whom an order keeps out.
@@ -188,12 +210,15 @@ struct Admission {
     case .asking: HandshakeRefusal(.identityUnavailable)
     case .subscribing: HandshakeRefusal(.layerUnavailable)
     case .dialling: HandshakeRefusal(.upstreamTimeout)
+    case .viewing: HandshakeRefusal(.viewUnavailable)
     case .reading, .awaitingToken, .over: allowance.isServed ? HandshakeRefusal(.timeout) : allowance.refusal
     }
   }
 
   /// An opening has no address yet, and before its client is known it has no user.
   private func isMeant(by target: SessionTarget) -> Bool {
+    // While the view is asked there is a session, which takes orders itself.
+    if case .viewing = state { return false }
     guard let waiting, target.address == nil, !target.isEmpty, waiting.credentials == nil else {
       return false
     }

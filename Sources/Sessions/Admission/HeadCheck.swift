@@ -89,6 +89,9 @@ struct HeadCheck {
     let history = route.numbered == nil ? nil : HistoryRequest(query: path.query)
     if route.numbered != nil, history == nil { throw HandshakeRefusal(.badSince) }
     let session = SessionOpening(route: route, handshake: handshake)
+    if let view = route.configuration.consumer.view {
+      session.view = try request(to: view, of: route, path, match, handshake)
+    }
     let opening = try admitted(
       Opening(.session(session), captures: match.captures, history: history),
       Credentials(
@@ -97,6 +100,18 @@ struct HeadCheck {
         request: self.place(match.captures, showsHistory: route.numbered != nil)))
     guard let upstream = route.configuration.consumer.upstream else { return opening }
     return try forwarded(opening, of: session, to: upstream, path, match)
+  }
+
+  private func request(
+    to view: ViewConfiguration, of route: SessionRoute, _ path: RequestPath, _ match: RouteMatch,
+    _ handshake: Handshake
+  ) throws(HandshakeRefusal) -> ViewedRequest {
+    let place = place(match.captures, showsHistory: route.numbered != nil)
+    guard
+      let request = ViewedRequest(
+        view, request, path, place, handshake, from: client, hidden: route.auth?.tokenParameters ?? [])
+    else { throw HandshakeRefusal(.badPlace) }
+    return request
   }
 
   private func stream(of route: EventRoute, at place: HTTPPlace) throws(HandshakeRefusal) -> Opening {

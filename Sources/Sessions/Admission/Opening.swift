@@ -46,6 +46,12 @@ final class SessionOpening {
   let handshake: Handshake
   /// The request to the upstream of a `proxy` route, before the client is accepted.
   var upstream: UpstreamRequest?
+  /// What the view of a `view` route is told of the request.
+  var view: ViewedRequest?
+  /// The view has answered: it decides about the subprotocol.
+  var answer: ViewAnswer?
+  /// What was agreed on before the view was asked.
+  var compression: CompressionAgreement?
 
   init(route: SessionRoute, handshake: Handshake, upstream: UpstreamRequest? = nil) {
     self.route = route
@@ -71,6 +77,14 @@ extension Opening {
     switch kind {
     case .session(let session): session.route
     case .stream(let stream): stream.route
+    }
+  }
+
+  /// Whether a view decides about the client once everything else is known.
+  var hasView: Bool {
+    switch kind {
+    case .session(let session): session.view != nil
+    case .stream: false
     }
   }
 
@@ -113,7 +127,9 @@ extension SessionOpening {
   /// The bytes of the 101 answer, with the upstream's subprotocol or the one that the route prefers.
   func response(compression: CompressionAgreement?, through upstream: UpstreamOpening.Opened?) -> [UInt8] {
     let known = route.configuration.subprotocols
-    let chosen = upstream == nil ? handshake.chooseSubprotocol(from: known) : upstream?.subprotocol
+    let chosen =
+      upstream == nil
+      ? answer?.subprotocol ?? handshake.chooseSubprotocol(from: known) : upstream?.subprotocol
     return handshake.response(
       subprotocol: chosen ?? tokenSubprotocol, compression: compression, fields: upstream?.fields ?? [])
   }

@@ -56,6 +56,38 @@ extension PendingConnection {
     worker.sessionAccepted(session)
   }
 
+  /// Makes a session whose view is to be asked about it. It has no connection of its own yet.
+  func openingSession(_ answer: SessionOpening, _ opening: Opening, on connection: Connection) -> Session {
+    let route = worker.current(answer.route)
+    let compression = worker.compression.agree(on: answer.handshake.extensions, for: route)
+    answer.compression = compression?.agreement
+    let session = Session(
+      connection: connection, route: route, compression: compression?.compression, worker: worker,
+      state: .opening)
+    session.feed.keep(opening, hasControls: true)
+    return session
+  }
+
+  /// Answers 101: the connection becomes that of a session whose view has let the client in.
+  func beginSession(_ session: Session, _ opening: Opening, on connection: Connection) {
+    guard case .session(let answer) = opening.kind else { return }
+    connection.handler = session
+    session.open()
+    session.place = client.place
+    session.record = worker.record(
+      of: client, route: session.route.name, target: target, user: opening.identity?.user)
+    if answer.answer?.subprotocol == nil { noteSubprotocols(answer) }
+    session.take(opening.identity)
+    session.beginMeter()
+    session.joinPresence()
+    session.judgeMute()
+    worker.sessionOpened(session, wait: session.route.wait)
+    let response = answer.response(compression: answer.compression, through: nil)
+    unsafe connection.write(response.span.bytes)
+    session.beginToken()
+    worker.sessionAccepted(session)
+  }
+
   private func noteSubprotocols(_ answer: SessionOpening) {
     let all = answer.handshake.subprotocols
     let offered = all.filter { !$0.hasPrefix(Credentials.subprotocolMark) }

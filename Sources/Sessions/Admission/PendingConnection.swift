@@ -48,6 +48,8 @@ package final class PendingConnection {
     case reached(UpstreamOpening.Opened)
     /// The subscription to its groups.
     case groups(GroupsOpening)
+    /// Its view is asked about the session, which is in its groups.
+    case view(Session)
   }
 
   /// The bytes at the beginning of a connection.
@@ -156,6 +158,11 @@ package final class PendingConnection {
 extension PendingConnection: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     if let closing { closing.received(&bytes) }
+    if case .view = work {
+      // Whoever speaks before it is let in is heard when it is.
+      connection?.leave(last: bytes.byteCount)
+      return pauseReading()
+    }
     guard admission.isReading else { return }
     // A head may take long, depending on the captures of its route. The time runs from here.
     _ = worker.reactor.hasTimeLeft()
@@ -269,6 +276,7 @@ extension PendingConnection {
     case .ask(let credentials, let auth): ask(credentials, auth)
     case .subscribe(let groups, let layer): subscribe(to: groups, of: worker.layers[layer].layer)
     case .dial(let request, let route): dial(request, of: route)
+    case .askView(let opening): askView(opening)
     case .accept(let opening): accept(opening)
     case .refuse(let refusal): sendRefusal(refusal)
     case .handToHTTP: handToHTTP()
@@ -322,6 +330,26 @@ extension PendingConnection {
     if admission.waiting != nil { pauseReading() }
   }
 
+  /// Makes the session before its view is asked, so that it misses nothing. The client is listened to meanwhile: who goes away is not
+  /// waited for.
+  private func askView(_ opening: Opening) {
+    guard let connection, case .session(let answer) = opening.kind else { return }
+    var groups: GroupsOpening?
+    if case .groups(let subscribed) = work { groups = subscribed }
+    let session = openingSession(answer, opening, on: connection)
+    work = .view(session)
+    session.meetView(opening, in: groups, within: due.since(worker.reactor.now)) { [weak self] outcome in
+      guard let self, handle(.viewed(outcome)) else { return false }
+      return session.state == .open
+    }
+  }
+
+  private func accept(_ session: Session, _ opening: Opening, on connection: Connection) {
+    work = .none
+    beginSession(session, opening, on: connection)
+    worker.pendingEnded(self)
+  }
+
   private func pauseReading() {
     isPaused = true
     connection?.pauseReading()
@@ -334,14 +362,16 @@ extension PendingConnection {
   }
 
   private func cancelWork() {
-    switch work {
+    let last = work
+    work = .none
+    switch last {
     case .groups(let groups): groups.abandon()
     case .identity(let ticket): worker.identities.forget(ticket)
     case .upstream(let upstream): upstream.abandon()
     case .reached(let upstream): upstream.connection.abort()
+    case .view(let session): session.abandonOpening()
     case .none: break
     }
-    work = .none
   }
 
   private func accept(_ opening: Opening) {
@@ -352,6 +382,7 @@ extension PendingConnection {
     switch work {
     case .groups(let subscribed): groups = subscribed
     case .reached(let opened): upstream = opened
+    case .view(let session): return accept(session, opening, on: connection)
     case .none, .identity, .upstream: break
     }
     work = .none

@@ -50,7 +50,7 @@ extension GroupClient {
     }
     let views = standing.times.views()
     guard !views.isEmpty else { return setRecheckTimer(standing) }
-    let (identity, credentials) = (identity, standing.credentials)
+    let (identity, credentials) = (identity.authenticated, standing.credentials)
     standing.ticket = worker.authenticate(by: { await auth.recheck(identity, credentials, asking: views) }) {
       [weak self] outcome in self?.rechecked(outcome, as: identity, by: views)
     }
@@ -86,7 +86,7 @@ extension GroupClient {
   /// - Returns: false if it cannot be used, so that what was known before still holds.
   private func goOn(as new: Identity, insteadOf asked: Identity?) -> Bool {
     // A client that was let in without a name keeps having none.
-    guard let known = identity else { return true }
+    guard let current = self.identity, let known = self.identity.authenticated else { return true }
     guard ExactText(text: new.user) == ExactText(text: known.user) else {
       end(.userGone)
       return true
@@ -100,7 +100,7 @@ extension GroupClient {
       end(reason)
       return true
     }
-    feed.extras?.identity = new
+    feed.extras?.identity = new.changed(like: current)
     // The client is told of another end too.
     if new.expires != known.expires { feed.extras?.token?.isExpiring = false }
     scheduleExpiry()

@@ -33,6 +33,14 @@ extension Opening {
     return nil
   }
 
+  /// The view has let the client in, and may have said who it is. Its groups stay those that they were.
+  func viewed(_ answer: ViewAnswer) {
+    if case .session(let session) = kind { session.answer = answer }
+    identity =
+      identity?.changed(user: answer.user, claims: answer.claims)
+      ?? answer.user.map { Identity(asView: $0, answer.claims) }
+  }
+
   private func nameUserToUpstream() {
     guard let identity, case .session(let session) = kind else { return }
     session.upstream?.handshake.fields.append(

@@ -18,7 +18,7 @@ extension Session {
 
   /// Whether reading has to pause: until a token is checked, or because the client has sent too much.
   var isHeldBack: Bool {
-    route.hasControls && state == .open && (isPausing || isCheckingToken)
+    route.hasControls && state == .open && (isPausing || isCheckingToken || view?.isHoldingBack == true)
   }
 
   /// The session is accepted, and its client has to show a token in its first message.
@@ -99,10 +99,13 @@ extension Session {
       feed.extras?.identity = feed.extras?.token?.awaited?.admission.waiting?.identity
       worker.identities.add(self)
       subscribe(to: names, of: worker.layers[layer].layer)
+    case .askView(let opening): meetView(opening, in: groups)
+    case .accept(let opening) where view != nil: viewed(opening)
     case .accept(let opening): entered(opening, groups)
     case .refuse(let refusal) where refusal.reason.isOrder:
       groups?.abandon()
       refuse(.disconnected.saying(refusal.text), user: refusal.user)
+    case .refuse(let refusal) where view != nil: refuse(refusal.reason.closeReason, detail: refusal.detail)
     case .refuse(let refusal):
       refuse(
         refusal.reason == .layerUnavailable ? .identityUnavailable : .notAllowed,
@@ -123,6 +126,26 @@ extension Session {
     }
   }
 
+  /// The view is asked about a client whose connection is open. It is not read meanwhile.
+  private func meetView(_ opening: Opening, in groups: GroupsOpening?) {
+    feed.keep(opening, hasControls: true)
+    meetView(opening, in: groups, within: worker.process.server.handshake) { [weak self] outcome in
+      guard let self, state == .open else { return false }
+      goOnEntering(.viewed(outcome))
+      return state == .open
+    }
+  }
+
+  private func viewed(_ opening: Opening) {
+    feed.extras?.token?.awaited = nil
+    take(opening.identity)
+    beginMeter()
+    joinPresence()
+    judgeMute()
+    tell("auth", "ok")
+    beginToken()
+  }
+
   private func entered(_ opening: Opening, _ groups: GroupsOpening? = nil) {
     feed.extras?.token?.awaited = nil
     feed.keep(opening, hasControls: route.hasControls)
@@ -135,10 +158,12 @@ extension Session {
 
   /// Goes on with another token. Its groups stay those that the first one led to.
   private func renew(as identity: Identity) {
-    guard let known = self.identity, ExactText(text: identity.user) == ExactText(text: known.user) else {
+    guard let current = self.identity, let known = self.identity.authenticated,
+      ExactText(text: identity.user) == ExactText(text: known.user)
+    else {
       return close(.tokenOfOther)
     }
-    feed.extras?.identity = identity
+    feed.extras?.identity = identity.changed(like: current)
     feed.extras?.token?.isExpiring = false
     tell("auth", "ok")
     scheduleExpiry()
@@ -157,6 +182,7 @@ extension Session {
   func tokenTimeIsUp() {
     guard state == .open else { return }
     if isAwaitingToken {
+      if view != nil { return refuse(.viewAway) }
       return refuse(isCheckingToken ? .identityUnavailable : .tokenLate)
     }
     scheduleExpiry()

@@ -19,8 +19,8 @@ final class DeflatingRenderer: EventRenderer {
     self.deflater = deflater
   }
 
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    let rendering = renderer.render(event, for: address, into: plain)
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
+    let rendering = renderer.render(event, for: receiver, into: plain)
     plain.read { deflate($0, into: frames) }
     plain.clear()
     if plain.capacity > Self.largestKept { plain = SharedBytes(capacity: 4096) }
@@ -28,6 +28,8 @@ final class DeflatingRenderer: EventRenderer {
   }
 
   var namesGroup: Bool { renderer.namesGroup }
+  var selects: Bool { renderer.selects }
+  func recipients(of event: Event) -> EventRecipients? { renderer.recipients(of: event) }
 
   private func deflate(_ bytes: RawSpan, into frames: SharedBytes) {
     var start = 0

@@ -27,6 +27,9 @@ package struct CloseReason: Sendable, Equatable {
     self.meaning = meaning
   }
 
+  /// Whether an operator has said so.
+  var isOrder: Bool { meaning == CloseReason.disconnected.meaning }
+
   /// The same row with what is decided when the session is closed.
   func saying(_ text: String) -> CloseReason {
     var reason = self
@@ -81,6 +84,28 @@ extension CloseReason {
   static let upstreamLost = CloseReason(
     .badGateway, "the connection to the upstream was lost", .yes, level: .warning,
     when: "The upstream of a `proxy` route went away without a close frame, or broke the protocol.")
+
+  // How the sessions of `consumer: view` end because of their view.
+
+  static let viewUnusable = CloseReason(
+    .internalError, "the answer of the application cannot be used", .later, level: nil,
+    when:
+      "The view of a `view` route gave an answer that is malformed, refuses a message, or is no answer of its own: the log has a line that says why."
+  )
+
+  static let messageUncertain = CloseReason(
+    .internalError, "a message may not have been handled", .yes, level: .warning,
+    when:
+      "The view of a `view` route was sent a message and did not answer, so that it may or may not have handled it. `retry: true` has it asked again."
+  )
+
+  static let messageUnhandled = CloseReason(
+    .internalError, "a message was not handled", .yes, level: .warning,
+    when: "The view of a `view` route with `on_failure: close` could not be asked about a message.")
+
+  static let viewAway = CloseReason(
+    .tryAgainLater, "the application does not answer; try again later", .later, level: .warning,
+    when: "The view of a `view` route could not be asked about a message for 30 s, or took none of them.")
 
   static let notAuthenticated = CloseReason(
     .unauthorized, "WHY", .withNewToken, level: .info, when: "The token is not valid, and the text says why.")
@@ -181,7 +206,8 @@ extension CloseReason {
   /// Every reason of the gateway's own, in the order of the manual.
   static let all = [
     pingTimeout, protocolError, invalidData, messageTooBig, restart, slowReader, inputOverLimit,
-    identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, sessionOld, permissionOver,
+    identityUnavailable, upstreamLost, viewUnusable, messageUncertain, messageUnhandled, viewAway,
+    notAuthenticated, tokenLate, tokenExpired, sessionOld, permissionOver,
     tokenOfOther,
     tooManyHandshakes, tooManyMessages, notAllowed,
     userGone, permissionGone, groupsChanged, disconnected,

@@ -262,6 +262,31 @@ extension Refusal {
     when: "The upstream refused: the client gets its status, its fields and its text.")
 }
 
+// MARK: - Views of `consumer: view`
+
+extension Refusal {
+  package static let viewUnavailable = Refusal(
+    503, "The application does not answer; try again later.", .later, fields: retryAfter(5),
+    when:
+      "The view of a `view` route does not answer *connect* within `limits.handshake`, or its answer cannot be used."
+  )
+
+  /// - Parameter retryAfter: nil if nothing is known.
+  static func viewUnavailable(retryAfter time: Duration?) -> Refusal {
+    guard let time else { return viewUnavailable }
+    var refusal = viewUnavailable
+    refusal.fields = retryAfter(max(1, Int((time / .seconds(1)).rounded(.up))))
+    return refusal
+  }
+
+  package static let heldOverLimit = Refusal(
+    503, "Too much has come for this client before it was let in; try again later.", .later,
+    fields: retryAfter(5),
+    when:
+      "While the view of a `view` route was asked *connect*, the events of the groups filled `limits.send_queue`."
+  )
+}
+
 // MARK: - Plain HTTP requests
 
 extension Refusal {
@@ -405,6 +430,7 @@ extension Refusal {
     tooManyForCallback, refusedByView, badPlace, noGroupName, tooManyGroups, claimsTooFew, userMayNot,
     endedByOperator, keptOut,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
+    viewUnavailable, heldOverLimit,
   ]
 
   private static let ofPlainRequests = [

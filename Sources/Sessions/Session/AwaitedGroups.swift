@@ -15,7 +15,9 @@ struct AwaitedGroups {
     static let others = Wish(rawValue: 2)
     /// A view's answer: the group is one of the route's then.
     static let view = Wish(rawValue: 4)
-    static let everybody: Wish = [.client, .others, .view]
+    /// An answer of the view of `consumer: view`, which goes on when the session is in the group.
+    static let answer = Wish(rawValue: 8)
+    static let everybody: Wish = [.client, .others, .view, .answer]
   }
 
   private var wishes: [String: Wish] = [:]
@@ -71,13 +73,18 @@ extension GroupClient {
 
   /// The one place where a client comes into a group while it is open. An order may have come while the group was waited for.
   private func arrived(in group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
+    settle(group, of: layer, outcome)
+    arrived(in: group)
+  }
+
+  private func settle(_ group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
     let wish = feed.extras?.awaited.take(group) ?? []
     guard outcome == .active else {
       // If a view wants it, the next question to it leads here again.
       if wish.contains(.client), isOpen { tell(.unavailable, of: group) }
       return
     }
-    guard !wish.isEmpty, isOpen, feed.membership != nil else { return layer.unsubscribe(from: group) }
+    guard !wish.isEmpty, isOpen, feed.isReachable else { return layer.unsubscribe(from: group) }
     if let order = orders.order(.disconnect, for: identity?.user, in: [group]) {
       layer.unsubscribe(from: group)
       // Like a handshake of a route with this group.

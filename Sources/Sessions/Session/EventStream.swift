@@ -79,6 +79,7 @@ extension EventStream: ConnectionHandler {
 
 extension EventStream: GroupClient {
   var identity: Identity? { feed.extras?.identity }
+  var userName: String? { identity?.user }
   var layer: (any ChannelLayer)? { worker.end(of: route.layer) }
   var identities: WorkerIdentities { worker.identities }
   var sendQueueLimit: Int { route.sendQueueLimit }

@@ -33,6 +33,8 @@ protocol GroupClient: OrderedSession {
 
   /// A client that has asked for a group is told what became of it.
   func tell(_ arrival: Arrival, of group: String)
+  /// A group that was waited for has come, or will not.
+  func arrived(in group: String)
 
   /// Whether the client can send another token before its own expires, and is told when.
   var isToldOfExpiry: Bool { get }
@@ -45,6 +47,9 @@ protocol GroupClient: OrderedSession {
 
 extension GroupClient {
   var orders: StandingOrders { worker.process.orders }
+
+  /// No view has answered that an event stream joins a group.
+  func arrived(in group: String) {}
 
   /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
   ///
@@ -98,6 +103,10 @@ extension GroupClient {
     feed.extras?.presence = nil
     presence?.leave()
     for membership in memberships { leave(membership, of: layer) }
+    if let own = feed.extras?.own {
+      feed.extras?.own = nil
+      layer.groups.leave(own)
+    }
   }
 
   func leave(_ membership: Membership, of layer: any ChannelLayer) {

@@ -19,6 +19,8 @@ struct GroupFeed {
   final class Extras {
     /// Nil for an anonymous client.
     var identity: Identity?
+    /// The place by which a session with a view is reached, whatever groups it is in.
+    var own: Membership?
     /// The captures of the path, where the client can ask for groups.
     var captures = Captures()
     /// The memberships in groups that the client only listens to: those of the route first.
@@ -118,6 +120,29 @@ struct GroupFeed {
     extras.ofRoute -= 1
     membership = new
     return (old, new)
+  }
+
+  /// Whether it is in a group, or can come into one.
+  var isReachable: Bool { membership != nil || extras?.own != nil }
+
+  /// Gives up the first group; the next one takes its place.
+  mutating func removeFirst() -> Membership? {
+    let old = membership
+    membership = nil
+    guard let extras, !extras.others.isEmpty else { return old }
+    membership = extras.others.removeFirst()
+    extras.ofRoute = max(0, extras.ofRoute - 1)
+    return old
+  }
+
+  /// Adds a membership before the others.
+  mutating func addFirst(_ membership: Membership) {
+    if let old = self.membership {
+      let extras = makeExtras()
+      extras.others.insert(old, at: 0)
+      extras.ofRoute += 1
+    }
+    self.membership = membership
   }
 
   /// All memberships, in the order in which the groups were joined.

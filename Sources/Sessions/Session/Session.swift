@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
@@ -12,6 +13,8 @@ import WebSocketCore
 final class Session: LiveSession {
   /// RFC 6455 section 7: who has said that it ends.
   enum State: Equatable {
+    /// Its view is asked whether the client may come in. The connection belongs to somebody else, and nothing is sent.
+    case opening
     case open
     /// A close frame was sent; messages are no longer handled, only the client's close frame is waited for.
     case closing
@@ -40,11 +43,18 @@ final class Session: LiveSession {
   private var hasControls: Bool
   /// While the client has begun something and not finished it, what that takes.
   private var unfinished: UnfinishedInput.Part?
-  private(set) var state = State.open
+  private(set) var state: State
   /// Where `logging.sessions` wants one.
   var record: SessionRecord? {
-    didSet { if record != nil { isMetered = true } }
+    didSet {
+      if record != nil { isMetered = true }
+      judgeNotes()
+    }
   }
+  /// Where the route has a view.
+  var view: ViewLink?
+  /// Whether what is delivered is noted, or held back.
+  private var isNoted = false
   /// What it takes up of the connections that its address may have.
   var place: AddressPlace?
   /// Where the worker keeps this session.
@@ -52,8 +62,9 @@ final class Session: LiveSession {
 
   init(
     connection: Connection, route: SessionRoute, compression: SessionCompression? = nil,
-    worker: WorkerSessions
+    worker: WorkerSessions, state: State = .open
   ) {
+    self.state = state
     self.connection = connection
     self.route = route
     self.compression = compression
@@ -81,6 +92,15 @@ final class Session: LiveSession {
   /// Adapts to whether the client is muted.
   func judgeControls() {
     hasControls = route.hasControls || feed.extras?.mutedUntil != nil
+  }
+
+  func judgeNotes() {
+    isNoted = record != nil || view?.held != nil
+  }
+
+  /// The client is accepted, and the connection is this session's.
+  func open() {
+    if state == .opening { state = .open }
   }
 
   func exchange(for new: SessionRoute) {
@@ -176,6 +196,7 @@ extension Session: ConnectionHandler {
 
   /// The client is gone. What it sent before is handled like any other input.
   func brokeWhilePaused() -> RestOfInput {
+    view?.isBroken = true
     // Nothing is waiting to be sent to the client any more: an upstream that was not read for it could not be sent to either.
     upstream?.resumeReading()
     readOn()
@@ -201,7 +222,7 @@ extension Session: ConnectionHandler {
     state = .ended
     closeDeadline?.cancel()
     closeDeadline = nil
-    leaveGroups()
+    leaveAll()
     abandonUpstream()
     dropInput()
     endMeter()
@@ -232,6 +253,10 @@ extension Session: FrameSink {
       if flow == .pause { return .pause }
     } else {
       route.consumer.received(kind, payload, from: self)
+      if hasControls, isHeldBack {
+        record?.received(payload.byteCount)
+        return .pause
+      }
     }
     return flow(behind: payload.byteCount)
   }
@@ -264,6 +289,7 @@ extension Session: FrameSink {
   /// RFC 6455 section 5.5.1: the answer carries the code that came, and the server closes first (7.1.1).
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
     record?.clientEnds(code, reason)
+    view?.ends(code ?? .noStatus, reason.string)
     if state == .open { writeClose(code.map { ClosePayload.encode($0, reason: reason) } ?? []) }
     end(within: Farewell.lingering)
     return .stop
@@ -288,12 +314,8 @@ extension Session: ConsumerSession {
     upstream?.send(kind, payload)
   }
 
-  // Until the sessions of `consumer: view` have a conversation with it.
-  func ask(_ kind: MessageKind, _ payload: RawSpan) {}
-  var viewState: JSON? { nil }
-
   var address: String? {
-    guard let membership, let layer else { return nil }
+    guard let membership = ownMembership ?? membership, let layer else { return nil }
     return layer.groups.address(of: membership)
   }
 
@@ -336,15 +358,18 @@ extension Session {
 }
 
 extension Session: GroupMember {
+  var userName: String? { identity?.user }
+
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
     // What hardly any delivery needs stands elsewhere, so that this one saves no registers for it.
-    guard record == nil else { return deliverNoted(frames, from: offset) }
+    guard !isNoted else { return deliverNoted(frames, from: offset) }
     connection.write(frames, from: offset)
     return connection.queuedBytes == 0 ? .delivered : judgeQueue()
   }
 
   @inline(never)
   private func deliverNoted(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    if let held = view?.held { return held.add(frames, from: offset) ? .delivered : .queueOverLimit }
     connection.write(frames, from: offset)
     record?.sent(frames, from: offset)
     return judgeQueue()
@@ -355,7 +380,14 @@ extension Session: GroupMember {
     connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
+  var ownMembership: Membership? { feed.extras?.own }
+
+  func catchUp() {
+    if let membership { catchUp(membership) }
+  }
+
   func fellBehind() {
+    if state == .opening { return turnAway(HandshakeRefusal(.heldOverLimit)) }
     guard state == .open else { return }
     worker.countSlowReader(self)
     connection.dropQueued()
@@ -371,7 +403,8 @@ extension Session: GroupMember {
   /// Says why the session ends to a client whose queue was given up: what its groups have ready for it in this turn would come before
   /// the close frame, and fill the queue again.
   private func closeBehindNothing(_ reason: CloseReason) {
-    leaveGroups()
+    view?.ends(reason.code, reason.text)
+    leaveAll()
     close(reason)
     end(within: Farewell.answer)
   }
@@ -381,6 +414,7 @@ extension Session: GroupMember {
   }
 
   func close(code: UInt16, reason: String) {
+    if let held = view?.held { return held.close(code: code, reason: reason) }
     close(CloseCode(rawValue: code), text: reason)
   }
 }
@@ -388,6 +422,7 @@ extension Session: GroupMember {
 extension Session: InputHolder {
   func giveUpInput() {
     dropInput()
+    view?.dropWaiting()
     close(.inputOverLimit)
     end(within: Farewell.lingering)
   }
@@ -402,7 +437,7 @@ extension Session: InputHolder {
 // MARK: - Its groups
 
 extension Session: GroupClient {
-  var isOpen: Bool { state == .open }
+  var isOpen: Bool { state == .open || state == .opening }
   var identities: WorkerIdentities { worker.identities }
   var sendQueueLimit: Int { route.sendQueueLimit }
 
@@ -446,6 +481,8 @@ extension Session {
   private static let silenceBound = KeepAliveProbes.bound.wholeNanoseconds
 
   func close(_ reason: CloseReason) {
+    if reason.isOrder { view?.dropWaiting() }
+    if state == .opening { return turnAway(reason) }
     close(reason.code, text: reason.text)
   }
 
@@ -458,7 +495,7 @@ extension Session {
     guard state == .open else { return }
     writeClose(payload)
     state = .closing
-    leaveGroups()
+    leaveAll()
     endMeter()
     // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
@@ -469,6 +506,7 @@ extension Session {
   /// Says to both sides that it ends, and why.
   private func writeClose(_ payload: [UInt8]) {
     record?.ends(payload)
+    view?.ends(payload)
     write(.close, payload)
     upstream?.close(payload)
     upstream = nil
@@ -487,10 +525,32 @@ extension Session {
   private func end(within time: Duration) {
     guard state != .ended else { return }
     state = .ended
-    leaveGroups()
+    leaveAll()
     abandonUpstream()
     closeDeadline?.cancel()
     if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
+  }
+
+  /// Its view hears of the end while it is known what the session was in.
+  private func leaveAll() {
+    view?.sessionEnds()
+    leaveGroups()
+  }
+
+  /// The client is not let in; its connection tells it why.
+  private func turnAway(_ refusal: HandshakeRefusal) {
+    view?.refuseOpening(refusal)
+  }
+
+  private func turnAway(_ reason: CloseReason) {
+    let row: Refusal = reason.isOrder ? .endedByOperator.saying(reason.text) : .stopping
+    turnAway(HandshakeRefusal(row))
+  }
+
+  /// It never was a session: the client is gone, or was refused.
+  func abandonOpening() {
+    state = .ended
+    leaveAll()
   }
 
   /// Called by the worker's sweep a few times in each interval.

@@ -63,9 +63,8 @@ final class SessionRecord {
   ///
   /// - Parameter payload: of its close frame.
   func ends(_ payload: [UInt8]) {
-    guard payload.count >= 2 else { return ends(.noStatus, "") }
-    let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
-    ends(code, String(decoding: payload[2...], as: UTF8.self))
+    let (code, reason) = CloseCode.read(payload)
+    ends(code, reason)
   }
 
   /// The client has sent a close frame.
@@ -98,8 +97,15 @@ final class SessionRecord {
 }
 
 extension CloseCode {
+  /// The code and the reason of a close frame of the gateway.
+  static func read(_ payload: [UInt8]) -> (code: CloseCode, reason: String) {
+    guard payload.count >= 2 else { return (.noStatus, "") }
+    let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
+    return (code, String(decoding: payload[2...], as: UTF8.self))
+  }
+
   /// RFC 6455 section 7.4.1: a close frame without a code.
-  fileprivate static let noStatus = CloseCode(rawValue: 1005)
+  static let noStatus = CloseCode(rawValue: 1005)
   /// No close frame.
-  fileprivate static let abnormal = CloseCode(rawValue: 1006)
+  static let abnormal = CloseCode(rawValue: 1006)
 }

@@ -12,7 +12,7 @@ final class SessionRoute: LiveRoute {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
-  /// Whether some text messages are for the gateway itself (`ControlMessage`), or messages are counted: each is looked at before its
+  /// Whether some text messages are for the gateway itself (`ControlMessage`), messages are counted, or a view is asked about them: each is looked at before its
   /// consumer gets it.
   let hasControls: Bool
   /// Whether some text messages are for the gateway itself.
@@ -28,6 +28,8 @@ final class SessionRoute: LiveRoute {
   let view: RouteView?
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
+  /// Names the route in the records of its sessions; empty without a view.
+  let recordKind: String
 
   init(
     _ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil,
@@ -39,11 +41,13 @@ final class SessionRoute: LiveRoute {
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
     self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
     self.auth = auth
+    recordKind = configuration.consumer.view?.recordKind(of: configuration.name) ?? ""
     // Behind a `proxy` route messages are for the upstream.
     takesTokens = configuration.consumer.upstream == nil && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
     takesControls = takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
-    hasControls = takesControls || configuration.limits.countsMessages
+    // A view may be slower than its clients.
+    hasControls = takesControls || configuration.limits.countsMessages || configuration.consumer.view != nil
     self.keepAlive = configuration.limits.ping
     hasSlowPings = keepAlive.map { $0.interval + $0.timeout > KeepAliveProbes.bound } ?? true
     self.sendQueueLimit = configuration.limits.sendQueue.bytes

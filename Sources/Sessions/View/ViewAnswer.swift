@@ -37,6 +37,14 @@ package struct ViewAnswer: Sendable, Equatable {
     }
   }
 
+  /// What becomes of a session that is not asked about for a while.
+  package enum Idle: Sendable, Equatable {
+    /// Nothing.
+    case silent
+    /// The view is asked with no message, after that long without a question.
+    case asked(after: Duration)
+  }
+
   package var actions: [Action] = []
   /// The new opaque value as JSON text; nil if the answer has none, so that the old one stays.
   package var state: [UInt8]?
@@ -48,6 +56,11 @@ package struct ViewAnswer: Sendable, Equatable {
   package var claims: JSON?
   /// Of *connect*: one of those that the client offers.
   package var subprotocol: String?
+  /// Holds until another answer says otherwise; nil if the answer says nothing. Only of `protocol: websocket-over-http`.
+  package var idle: Idle?
+  /// What of the answer is not done, and harms nobody: a few sentences without a full stop, for the log. Only of
+  /// `protocol: websocket-over-http`.
+  package var passedOver: [String] = []
 
   package init() {}
 }

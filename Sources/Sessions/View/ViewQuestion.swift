@@ -98,6 +98,8 @@ package struct ViewQuestion: Sendable, Equatable {
   package var session: ViewRecord?
   /// Where the question goes.
   package var place: Place
+  /// How often it was asked before by another `ask`, so that its attempts are counted on.
+  package var earlierAttempts = 0
 
   package init(id: String, event: Event, session: ViewRecord) {
     self.id = id

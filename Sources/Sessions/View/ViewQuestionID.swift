@@ -1,15 +1,18 @@
-import Bytes
 import Synchronization
 
-extension ViewQuestion {
-  /// 128 random bits of this process.
-  private static let process =
-    UInt64.random(in: .min ... .max).hexadecimal(width: 16)
-    + UInt64.random(in: .min ... .max).hexadecimal(width: 16)
+/// The ids of questions to views. None comes twice, in this process or in another one.
+package enum ViewQuestionID {
+  /// 128 random bits of the process.
+  private static let process: String = {
+    var random = SystemRandomNumberGenerator()
+    return (0..<2).map { _ in
+      let digits = String(random.next(), radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }()
   private static let count = Atomic<UInt64>(0)
 
-  /// An id that no other question has, of this process or of another one. Any thread may make one.
-  package static func makeID() -> String {
+  package static func next() -> String {
     "\(process)-\(count.add(1, ordering: .relaxed).newValue)"
   }
 }

@@ -1,3 +1,4 @@
+import ChannelLayers
 package import GatewayConfig
 package import Logging
 package import NIOCore
@@ -17,7 +18,8 @@ package final class ProcessState: Sendable {
   package let counters: ProcessCounters
   let tlsFailures: TLSFailures
   package let upstreamFailures: UpstreamFailures
-  private let views: RouteViews
+  /// Those of the routes that are served.
+  private let routeViews: RouteViews
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
   let compressionContexts: MemoryBudget
@@ -31,11 +33,14 @@ package final class ProcessState: Sendable {
   /// `limits.per_user`; nil if nothing is limited.
   package let users: UserTable?
   let ratePace = SharedLogPace(most: 4)
+  let viewPace = SharedLogPace(most: 4)
   /// A refused client may come thousands of times in a second.
   let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
   package let orders = StandingOrders()
   let refusedOrders = RefusedOrders()
+  /// The sessions that views are to be told the end of.
+  package let views: ViewLedger
 
   private let readiness = Atomic<Bool>(false)
 
@@ -63,12 +68,15 @@ package final class ProcessState: Sendable {
     let upstreamFailures = UpstreamFailures(log: log)
     self.upstreamFailures = upstreamFailures
     self.loops = loops
-    let views = RouteViews(failures: upstreamFailures, log: log)
-    self.views = views
+    let routeViews = RouteViews(failures: upstreamFailures, log: log)
+    self.routeViews = routeViews
     let routes = ServedRoutes(
-      configuration, layers, on: loops, failures: upstreamFailures, views: views, log: log)
-    views.keep(routes.routes)
+      configuration, layers, on: loops, failures: upstreamFailures, views: routeViews, log: log)
+    routeViews.keep(routes.routes)
     current = Mutex(routes)
+    views = ViewLedger(log: log)
+    views.serve(routes.routes)
+    for layer in layers.all { layer.records?.connect(to: views) }
     compressionContexts = MemoryBudget(total: configuration.server.compressionMemory.bytes)
   }
 
@@ -77,13 +85,14 @@ package final class ProcessState: Sendable {
 
   /// Makes the routes of another configuration ready.
   package func routes(of configuration: Configuration) -> ServedRoutes {
-    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, views: views, log: log)
+    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, views: routeViews, log: log)
   }
 
   /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
   package func serve(_ routes: ServedRoutes) {
-    views.keep(routes.routes)
+    routeViews.keep(routes.routes)
     current.withLock { $0 = routes }
+    views.serve(routes.routes)
     refusedOrders.forget()
   }
 

@@ -25,6 +25,8 @@ package final class WorkerSessions {
   let unfinishedInput: UnfinishedInput
   /// Orders on many sessions. Unowned there: the worker lives while its reactor runs.
   private(set) lazy var sweep = SessionSweep(of: self)
+  /// What views are told that nobody waits for.
+  private(set) lazy var reports = ViewReporter(of: self)
 
   package private(set) var live: [any LiveSession] = []
   package private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]

@@ -11,7 +11,7 @@ import Testing
 
 /// Renders an event as its position and type, and says where something is missing.
 private final class PositionRenderer: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     var line = event.position.map { "\($0) " } ?? "- "
     line +=
       event.type == Event.historyType ? "gap \(event["gap"] == .json(.bool(true)))\n" : "\(event.type)\n"

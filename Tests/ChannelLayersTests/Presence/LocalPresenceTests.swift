@@ -7,7 +7,7 @@ import Testing
 
 /// Renders what presence tells as its text.
 private struct PresenceRenderer: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     guard case .encodedJSON(let text)? = event[Event.presenceField] else { return .ignored }
     unsafe frames.append(text.span.bytes)
     return .frames

@@ -56,7 +56,7 @@ private final class CountingLayer: ChannelLayer {
 
 /// Renders each event as one byte.
 private final class OneByte: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     unsafe frames.append([UInt8]([10]).span.bytes)
     return .frames
   }

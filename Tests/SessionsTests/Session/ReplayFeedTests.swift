@@ -38,7 +38,7 @@ private final class Endless: ChannelLayer {
 private final class Lines: EventRenderer {
   static let length = 100
 
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     unsafe frames.append([UInt8](repeating: 10, count: Self.length).span.bytes)
     return .frames
   }

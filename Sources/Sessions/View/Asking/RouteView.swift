@@ -30,7 +30,8 @@ extension ViewConfiguration {
   /// How its questions are written.
   fileprivate func makeWire() -> any ViewWire {
     switch wire {
-    case .json, .webSocketOverHTTP: JSONWire(self)
+    case .json: JSONWire(self)
+    case .webSocketOverHTTP: WebSocketOverHTTPWire(self)
     }
   }
 }

@@ -6,9 +6,6 @@ struct JSONWire: ViewWire {
   private let upstream: UpstreamConfiguration
   private let signature: ViewSignature
 
-  /// The longest body of an answer. Bytes.
-  static let longestAnswer = 1 << 20
-
   init(_ configuration: ViewConfiguration) {
     upstream = configuration.question.url
     signature = ViewSignature(configuration.secrets)
@@ -18,15 +15,10 @@ struct JSONWire: ViewWire {
     let body = JSONQuestion(question, attempt).text
     let target = question.place.target
     var fields = [
-      HeaderField(name: "Host", value: upstream.hostField(of: question.session?.host ?? "")),
-      HeaderField(name: "Content-Type", value: "application/json"),
+      question.hostField(for: upstream), HeaderField(name: "Content-Type", value: "application/json"),
       HeaderField(name: "Accept", value: "application/json"),
     ]
-    if case .connect(let details, _) = question.event { fields += details.fields }
-    if let session = question.session {
-      fields += ForwardedHeaders.added(
-        host: session.host, address: session.client, isSecure: session.isSecure)
-    }
+    fields += question.shownFields + question.forwardedFields
     fields += [
       HeaderField(name: "X-Sluice-Version", value: "\(ViewSignature.version)"),
       HeaderField(name: "X-Sluice-Id", value: question.id),
@@ -41,9 +33,7 @@ struct JSONWire: ViewWire {
   func answer(
     in answer: UpstreamFetcher.Answer, to question: ViewQuestion
   ) throws(AnswerFault) -> ViewAnswer {
-    guard let body = answer.body else {
-      throw AnswerFault(reason: "the answer is longer than \(Self.longestAnswer / 1024) KiB")
-    }
+    guard let body = answer.body else { throw .tooLong }
     switch answer.status {
     case 204: return ViewAnswer()
     case 200:

@@ -1,3 +1,4 @@
+import GatewayConfig
 import WebSocketCore
 
 /// How the questions of a route are written and its answers read: one for each `protocol`. It knows nothing of connections.
@@ -27,4 +28,28 @@ struct ViewRequest: Sendable, Equatable {
   /// With `Host` as the first one; without those that say how long the body is.
   var fields: [HeaderField]
   var body: [UInt8]
+}
+
+extension ViewQuestion {
+  func hostField(for upstream: UpstreamConfiguration) -> HeaderField {
+    HeaderField(name: "Host", value: upstream.hostField(of: session?.host ?? ""))
+  }
+
+  /// The fields of the client's request, which go with *connect* only.
+  var shownFields: [HeaderField] {
+    guard case .connect(let details, _) = event else { return [] }
+    return details.fields
+  }
+
+  /// `X-Forwarded-*`; none for a question about no session.
+  var forwardedFields: [HeaderField] {
+    guard let session else { return [] }
+    return ForwardedHeaders.added(host: session.host, address: session.client, isSecure: session.isSecure)
+  }
+}
+
+extension AnswerFault {
+  /// The longest body of an answer. Bytes.
+  static let longestAnswer = 1 << 20
+  static let tooLong = AnswerFault(reason: "the answer is longer than \(longestAnswer / 1024) KiB")
 }

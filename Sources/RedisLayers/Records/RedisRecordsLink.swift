@@ -1,0 +1,412 @@
+import ChannelLayers
+import GatewayConfig
+import Logging
+import NIOCore
+import RedisClient
+import Transport
+
+/// The records of sessions on one Redis server: writes those of this process, and takes over those of processes that have ended.
+///
+/// One task writes everything, step by step, while what is asked for meanwhile gathers for the next step.
+actor RedisRecordsLink: LinkOwner {
+  enum Request: SizedRequest {
+    case keep(KeptRecord, OwnRecords.Kept?)
+    case drop(String)
+    case park(String)
+    case rename(String, to: String)
+    case begin(TakenRecord.Place, @Sendable (TakenRecord.Beginning) -> Void)
+    case finish(TakenRecord.Place)
+
+    // Never refused, however much waits. The register that asks has bounds of its own.
+    var size: Int { 0 }
+  }
+
+  /// Sessions that live, although another process has taken their lot over.
+  private struct Returning {
+    var lot: String
+    var addresses: [String]
+    /// Whether `addresses` are those only whose view may have been told.
+    var isReclaimed = false
+    var beats = 0
+  }
+
+  /// How long a session waits for its record to be kept.
+  static let patience = Duration.seconds(2)
+  /// The most sessions that ask *connect* again at a time.
+  private static let mostAgain = 200
+  /// So many signs of life is the other process waited for that tells of sessions which live.
+  private static let longestTelling = 60
+  /// The records that are read at once are not many more than this.
+  private static let leastRoom = 50
+
+  private let alias: String
+  private let register: RecordRegister
+  private let owner: RedisRecords.Owner
+  private let encryption: Fernet?
+  nonisolated private let requests = RedisRequests<Request>()
+  nonisolated private let executor: any SerialExecutor
+  private let log: Logger
+  private let notes: LayerNotes
+  private let clock: RedisClock
+  private let changed: @Sendable (_ isUp: Bool) -> Void
+
+  private var own: OwnRecords
+  private var readings: [LotReading] = []
+  private var returning: [Returning] = []
+  private var beginning: [(TakenRecord.Place, @Sendable (TakenRecord.Beginning) -> Void)] = []
+  private var finished: [TakenRecord.Place] = []
+  let life: RedisLife
+  static let beat = Duration.seconds(1)
+  private let outage: OutageLog
+  private let link: RedisLink<RedisConnection>
+  /// Nil before this process's sign of life is written.
+  private var commands: RedisConnection?
+
+  @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  init(
+    alias: String, connector: RedisConnector, prefix: String, identity: RecordsIdentity, keys: [Secret],
+    owner: RedisRecords.Owner, log: Logger, clock: RedisClock,
+    changed: @escaping @Sendable (_ isUp: Bool) -> Void
+  ) {
+    self.alias = alias
+    register = RecordRegister(prefix: prefix, id: identity.id)
+    own = OwnRecords(identity)
+    self.owner = owner
+    encryption = Fernet(keys: keys)
+    executor = connector.eventLoop.executor
+    self.log = log
+    self.clock = clock
+    self.changed = changed
+    notes = LayerNotes(of: alias, log: log)
+    life = RedisLife(clock: clock)
+    let facts: Logger.Metadata = ["layer": "\(alias)", "host": "\(connector.host)"]
+    outage = OutageLog(
+      log,
+      start: (
+        level: .error, message: "sessions cannot be noted in Redis, so their views admit no new ones",
+        metadata: facts
+      ), end: (level: .notice, message: "sessions can be noted in Redis again", metadata: facts))
+    link = RedisLink(life, reporting: outage, clock: clock) { try await connector.connect() }
+  }
+
+  nonisolated func request(_ request: Request) { _ = requests.add(request) }
+
+  // MARK: - Life
+
+  func finish() { requests.finish() }
+
+  func withdraw() async {
+    guard let commands else { return }
+    do {
+      try await register.leave(on: commands)
+    } catch {
+      // Another process finds out a little later that this one has ended.
+      log.debug("a process could not be withdrawn", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+    }
+  }
+
+  func closeConnections() { link.close() }
+
+  func settle(_ shard: Int, _ availability: ShardAvailability, within time: Duration) async {
+    let deadline = clock.now() + time
+    // Only at the start, and only for a short time, so checking again and again is good enough.
+    while !availability[shard], !outage.isOpen, !isStopping, clock.now() < deadline {
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+  }
+
+  // MARK: - Connections
+
+  func keepConnections() async {
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.expireWaiting() }
+      await link.keep { connection in
+        // After this, no other process takes what follows.
+        note(try await register.beat(own.names + readings.map(\.lot.name), on: connection))
+        commands = connection
+        link.confirm()
+        outage.close()
+        changed(true)
+        requests.wake()
+        await connection.waitUntilClosed()
+        throw RedisFailure.disconnected
+      } ended: { _ in
+        commands = nil
+        changed(false)
+        requests.wake()
+      }
+      tasks.cancelAll()
+    }
+  }
+
+  /// A connection may be open, and nothing be answered.
+  private func expireWaiting() async {
+    while !Task.isCancelled {
+      guard (try? await clock.sleep(Self.patience / 4)) != nil else { return }
+      own.expire(at: clock.now())
+    }
+  }
+
+  // MARK: - Requests
+
+  func work() async {
+    for await _ in requests.arrivals { await carryRequests() }
+    await carryRequests()
+    refuseWaiting()
+  }
+
+  private func carryRequests() async {
+    repeat {
+      takeRequests()
+      guard let commands else {
+        // Who comes directly after the end of a connection waits for the next one.
+        if outage.isOpen { refuseWaiting() }
+        return
+      }
+      do throws(RedisFailure) {
+        try await beginTelling(on: commands)
+        try await write(on: commands)
+        try await removeFinished(on: commands)
+      } catch {
+        notes.write("sessions could not be noted in Redis", "\(error)")
+        if error.endsConnection { commands.close() }
+        // With the next sign of life, or the next connection.
+        return
+      }
+    } while requests.isWaiting
+  }
+
+  private func takeRequests() {
+    let deadline = clock.now() + Self.patience
+    for request in requests.take(atMost: .max) {
+      switch request {
+      case .keep(let record, let kept): own.keep(record, until: deadline, kept)
+      case .drop(let address): own.drop(address)
+      case .park(let address):
+        own.park(address)
+        // One that was read waits there, too.
+        dealtWith(address)
+      case .rename(let kind, let new): own.rename(kind, to: new)
+      case .begin(let place, let begun): beginning.append((place, begun))
+      case .finish(let place): finished.append(place)
+      }
+    }
+  }
+
+  private func refuseWaiting() {
+    own.refuseWaiting()
+    for (_, begun) in beginning { begun(.unavailable) }
+    beginning = []
+  }
+
+  // MARK: - Own records
+
+  private func write(on connection: RedisConnection) async throws(RedisFailure) {
+    while let batch = own.next() {
+      let now = UInt64(WallClock.secondsSinceEpoch)
+      let records = batch.written.map { written in
+        let record = written.content.encoded()
+        return encryption?.encrypt(record, now: now) ?? record
+      }
+      do throws(RedisFailure) {
+        if try await register.write(batch, records, on: connection) {
+          own.wrote(batch)
+        } else {
+          own.failed(batch)
+          note(try await register.beat(own.names + readings.map(\.lot.name), on: connection))
+        }
+      } catch {
+        own.failed(batch)
+        throw error
+      }
+      takeRequests()
+    }
+  }
+
+  /// What is missing was lost by Redis, or another process has taken it over.
+  private func note(_ beat: RecordRegister.Beat) {
+    var lost = 0
+    for missing in beat.missing {
+      readings.removeAll { $0.lot.name == missing.lot }
+      let addresses = own.lost(missing.lot)
+      guard !addresses.isEmpty else { continue }
+      if missing.isTaken {
+        returning.append(Returning(lot: missing.lot, addresses: addresses))
+      } else {
+        lost += addresses.count
+      }
+    }
+    if lost > 0 {
+      log.warning(
+        "Redis was emptied; noting sessions again",
+        metadata: ["layer": "\(alias)", "sessions": "\(lost)"])
+    }
+    if !own.isEmpty { requests.wake() }
+  }
+
+  // MARK: - Every sign of life
+
+  func tend(beat: Int) async {
+    guard let commands else { return requests.wake() }
+    do throws(RedisFailure) {
+      let found = try await register.beat(own.names + readings.map(\.lot.name), on: commands)
+      note(found)
+      try await takeOver(found.silent, on: commands)
+      try await comeBack(on: commands)
+      try await readLots(on: commands)
+    } catch {
+      notes.write("the sign of life for sessions could not be given", "\(error)")
+      if error.endsConnection { commands.close() }
+    }
+    requests.wake()
+  }
+
+  private func takeOver(
+    _ silent: [RecordRegister.Silent], on connection: RedisConnection
+  ) async throws(RedisFailure) {
+    guard let kinds = owner.owner?.kinds, !kinds.isEmpty else { return }
+    for process in silent where process.id != register.id {
+      // After an outage the other processes have time to come back.
+      guard process.hasLeft || link.hasBeenUp(for: RecordRegister.life) else { continue }
+      let lots = try await register.take(process.id, kinds, on: connection)
+      guard !lots.isEmpty else { continue }
+      readings += lots.map { LotReading($0) }
+      log.notice(
+        "telling views the ends of sessions of another process",
+        metadata: [
+          "layer": "\(alias)", "process": "\(process.id)",
+          "reason": process.hasLeft ? "it was stopped before they were told" : "it seems to have ended",
+        ])
+    }
+  }
+
+  /// Sessions that live have been taken for ended. What their views were not told yet is taken back; where they may have been told,
+  /// *connect* is asked again, once that is over.
+  private func comeBack(on connection: RedisConnection) async throws(RedisFailure) {
+    for index in returning.indices {
+      var back = returning[index]
+      if !back.isReclaimed {
+        let all = back.addresses.count
+        back.addresses = try await register.reclaim(back.addresses, from: back.lot, on: connection)
+        back.isReclaimed = true
+        tellOfReturn(back.addresses.count, of: all)
+      }
+      back.beats += 1
+      let isOver = back.beats > Self.longestTelling
+      if !back.addresses.isEmpty,
+        isOver ? true : try await !register.isBeingTold(back.lot, on: connection)
+      {
+        owner.owner?.wereTaken(Array(back.addresses.prefix(Self.mostAgain)))
+        back.addresses.removeFirst(min(Self.mostAgain, back.addresses.count))
+      }
+      returning[index] = back
+    }
+    returning.removeAll { $0.isReclaimed && $0.addresses.isEmpty }
+  }
+
+  private func tellOfReturn(_ told: Int, of all: Int) {
+    log.warning(
+      "this process was taken for dead, and another one has begun to tell views the ends of its sessions",
+      metadata: [
+        "layer": "\(alias)", "sessions": "\(all)", "told": "\(told)",
+        "hint":
+          "it was stopped, or cut off from Redis; views are asked \"connect\" again for those that were told",
+      ])
+  }
+}
+
+// MARK: - Records of others
+
+extension RedisRecordsLink {
+  private func readLots(on connection: RedisConnection) async throws(RedisFailure) {
+    for (lot, kind) in own.parked where !readings.contains(where: { $0.lot.name == lot }) {
+      own.unpark(lot)
+      readings.append(LotReading(.init(name: lot, kind: kind, lastSign: nil), isOwn: true))
+    }
+    for name in readings.map(\.lot.name) { try await readLot(name, on: connection) }
+  }
+
+  private func readLot(_ name: String, on connection: RedisConnection) async throws(RedisFailure) {
+    while let room = owner.owner?.room, room >= Self.leastRoom,
+      let reading = readings.first(where: { $0.lot.name == name }), !reading.isAtEnd
+    {
+      let (records, next) = try await register.read(
+        reading.part, of: name, from: reading.cursor, on: connection)
+      guard let index = readings.firstIndex(where: { $0.lot.name == name }) else { return }
+      let foreign = records.filter { !reading.isOwn || !own.has($0.address) }
+      hand(readings[index].read(foreign, next: next), of: reading.lot)
+    }
+    guard let index = readings.firstIndex(where: { $0.lot.name == name }), readings[index].isDealtWith
+    else { return }
+    let isOwn = readings[index].isOwn
+    let isOver = isOwn ? true : try await register.end(name, on: connection)
+    if isOver {
+      readings.removeAll { $0.lot.name == name }
+    } else if let index = readings.firstIndex(where: { $0.lot.name == name }) {
+      readings[index].startAgain()
+    }
+  }
+
+  private func hand(
+    _ records: [(address: String, content: [UInt8])], of lot: RecordRegister.TakenLot
+  ) {
+    let now = UInt64(WallClock.secondsSinceEpoch)
+    owner.take(
+      records.map { record in
+        // One that cannot be decrypted is one that cannot be used.
+        let content =
+          encryption.map { (try? $0.decrypt(record.content, maximumAge: nil, now: now)) ?? [] }
+          ?? record.content
+        return TakenRecord(
+          place: .init(lot: lot.name, address: record.address), kind: lot.kind, content: content,
+          lastSign: lot.lastSign)
+      })
+  }
+
+  private func dealtWith(_ address: String) {
+    for index in readings.indices { readings[index].dealtWith(address) }
+  }
+
+  private func beginTelling(on connection: RedisConnection) async throws(RedisFailure) {
+    let asked = beginning
+    beginning = []
+    guard !asked.isEmpty else { return }
+    let outcomes = await withTaskGroup(of: (Int, Result<Bool, RedisFailure>).self) { [register] tasks in
+      for (index, (place, _)) in asked.enumerated() {
+        tasks.addTask {
+          do throws(RedisFailure) {
+            return (index, .success(try await register.begin(place, on: connection)))
+          } catch {
+            return (index, .failure(error))
+          }
+        }
+      }
+      return await tasks.reduce(into: []) { $0.append($1) }
+    }
+    var failure: RedisFailure?
+    for (index, outcome) in outcomes {
+      let (place, begun) = asked[index]
+      switch outcome {
+      case .success(true): begun(.begun)
+      case .success(false):
+        dealtWith(place.address)
+        begun(.gone)
+      case .failure(let reason):
+        failure = reason
+        begun(.unavailable)
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func removeFinished(on connection: RedisConnection) async throws(RedisFailure) {
+    let places = finished
+    guard !places.isEmpty else { return }
+    try await register.finish(places, on: connection)
+    finished.removeFirst(places.count)
+    for place in places { dealtWith(place.address) }
+  }
+}

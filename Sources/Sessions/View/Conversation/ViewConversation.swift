@@ -1,0 +1,313 @@
+import GatewayConfig
+import WebSocketCore
+
+/// What one session and its view have to say to each other: which questions are asked and when, and what is done of the answers.
+///
+/// A value without a connection, a reactor or a clock. Whoever holds it carries the steps out in their order, and reports what became of
+/// them.
+struct ViewConversation {
+  /// One that was asked and is not answered.
+  enum Question: Hashable {
+    case connect
+    case receive(Int)
+  }
+
+  enum Event {
+    case began
+    /// The view was told by mistake that the session has ended: *connect* is asked once more.
+    case mistaken
+    case message(ViewQuestion.Message.Payload)
+    case answered(Question, ViewOutcome)
+    /// What came of a `Step.join`: the session is in the group, or will not be.
+    case joined
+    /// The time of `Step.wait` is over.
+    case timeIsUp
+    /// The session has ended; nothing reaches the client any more.
+    case ended(Ending)
+  }
+
+  /// What becomes of messages that the view was not asked about.
+  enum Ending: Equatable {
+    /// They are asked about: the client had sent them.
+    case asksOn
+    /// Somebody has ended the session, or its order is broken.
+    case drops
+    /// It was never open. `wasAsked`: whether something of *connect* was sent.
+    case beforeOpen(wasAsked: Bool)
+  }
+
+  enum Step: Equatable {
+    case askConnect(isAgain: Bool)
+    case ask(Int, [ViewQuestion.Message])
+    /// The client is accepted, with the user, the claims and the subprotocol of the answer.
+    case admit(ViewAnswer)
+    case refuse(HandshakeRefusal)
+    /// `joined` is to be reported.
+    case join(String)
+    case leave(String)
+    case send(MessageKind, [UInt8])
+    /// - Parameter isBeforeJoin: whether a later action of the answer joins the group, so that the session must not get the event.
+    case publish(ViewAnswer.Publication, isBeforeJoin: Bool)
+    case close(code: UInt16, reason: String)
+    /// An answer was carried out, with its new state.
+    case finish([UInt8]?)
+    /// What was held since *connect* was asked is sent.
+    case release
+    /// The client is told that messages were not handled.
+    case reply(String)
+    case end(CloseReason)
+    case wait(Duration)
+    case readOn
+    /// The session has ended: its *disconnect* is due.
+    case report
+    /// The view knows nothing of the session.
+    case forget
+  }
+
+  private enum Phase {
+    /// *connect* is to be asked, or was.
+    case connecting
+    case open
+    /// The session has ended, and the view has not been asked about everything.
+    case ended
+    /// There is nothing more to be done.
+    case over
+  }
+
+  let rules: ViewRules
+  private var phase = Phase.connecting
+  private var lastNumber: UInt64 = 0
+  private var lastQuestion = 0
+  private var underWay: [Question: [ViewQuestion.Message]] = [:]
+  private var bytesUnderWay = 0
+  private var waiting = WaitingMessages()
+  /// In the order in which they came.
+  private var answers: [ViewCarrying] = []
+  private var isJoining = false
+  private var isMistaken = false
+  private var patience = ViewPatience()
+
+  init(_ rules: ViewRules) {
+    self.rules = rules
+  }
+
+  /// Whether the client is not to be read.
+  var isHoldingBack: Bool {
+    switch phase {
+    case .connecting: true
+    case .open: !isReleased || waiting.isFull(rules.batch)
+    case .ended, .over: false
+    }
+  }
+
+  /// The memory of the messages that were not handled, in bytes.
+  var heldBytes: Int { waiting.bytes + bytesUnderWay }
+
+  /// Whether the answer to *connect* was carried out.
+  private var isReleased: Bool { !answers.contains(where: \.isFirst) }
+
+  private var isOpen: Bool { if case .open = phase { true } else { false } }
+
+  mutating func next(_ event: Event) -> [Step] {
+    var steps: [Step] = []
+    let wasHoldingBack = isHoldingBack
+    take(event, &steps)
+    carryOut(&steps)
+    askNext(&steps)
+    if case .ended = phase, underWay.isEmpty, waiting.isEmpty, answers.isEmpty {
+      phase = .over
+      steps.append(.report)
+    }
+    if wasHoldingBack, !isHoldingBack, isOpen { steps.append(.readOn) }
+    return steps
+  }
+
+  private mutating func take(_ event: Event, _ steps: inout [Step]) {
+    switch (phase, event) {
+    case (.over, _): break
+    case (.connecting, .began): begin(&steps)
+    case (.connecting, .answered(.connect, let outcome)): connected(outcome, &steps)
+    case (.connecting, .ended(let ending)): leave(ending, &steps)
+    case (.open, .mistaken): isMistaken = rules.asksConnect
+    case (.open, .message(let payload)): enqueue(payload)
+    case (.open, .answered(let question, let outcome)), (.ended, .answered(let question, let outcome)):
+      answered(question, outcome, &steps)
+    case (.open, .joined), (.ended, .joined): isJoining = false
+    case (_, .timeIsUp): patience.isWaiting = false
+    case (.open, .ended(let ending)), (.ended, .ended(let ending)): end(ending)
+    case (_, .began), (_, .mistaken), (_, .message), (_, .answered), (_, .joined), (_, .ended): break
+    }
+  }
+}
+
+// MARK: - Its beginning and its end
+
+extension ViewConversation {
+  private mutating func begin(_ steps: inout [Step]) {
+    guard rules.asksConnect else { return admit(ViewAnswer(), &steps) }
+    underWay[.connect] = []
+    steps.append(.askConnect(isAgain: false))
+  }
+
+  private mutating func admit(_ answer: ViewAnswer, _ steps: inout [Step]) {
+    phase = .open
+    steps.append(.admit(answer))
+    answers.append(ViewCarrying(answer, of: .connect, isFirst: true))
+  }
+
+  private mutating func connected(_ outcome: ViewOutcome, _ steps: inout [Step]) {
+    underWay[.connect] = nil
+    switch outcome {
+    case .answered(let answer): admit(answer, &steps)
+    case .refused(let refusal):
+      phase = .over
+      steps += [.refuse(refusal), .forget]
+    case .unusable(let failure), .failed(let failure):
+      phase = .over
+      // It was not refused: the view may have let the client in.
+      steps += [
+        .refuse(HandshakeRefusal(.viewUnavailable(retryAfter: failure.retryAfter))),
+        failure.mayHaveRun ? .report : .forget,
+      ]
+    }
+  }
+
+  private mutating func leave(_ ending: Ending, _ steps: inout [Step]) {
+    underWay = [:]
+    phase = .over
+    steps.append(ending == .beforeOpen(wasAsked: true) ? .report : .forget)
+  }
+
+  private mutating func end(_ ending: Ending) {
+    phase = .ended
+    isMistaken = false
+    // Whoever waits for the group has gone.
+    isJoining = false
+    patience.isWaiting = false
+    if ending != .asksOn { waiting = WaitingMessages() }
+  }
+
+  /// Ends the session for a fault of its view. What was not asked about is dropped: its order is broken.
+  private mutating func end(_ reason: CloseReason, _ steps: inout [Step]) {
+    waiting = WaitingMessages()
+    answers = []
+    isJoining = false
+    if isOpen { steps.append(.end(reason)) }
+  }
+}
+
+// MARK: - Its messages
+
+extension ViewConversation {
+  private mutating func enqueue(_ payload: ViewQuestion.Message.Payload) {
+    guard rules.asksReceive else { return }
+    lastNumber += 1
+    waiting.append(ViewQuestion.Message(number: lastNumber, payload: payload))
+  }
+
+  private var mayAsk: Bool {
+    guard !patience.isWaiting, isReleased else { return false }
+    switch phase {
+    case .open, .ended: break
+    case .connecting, .over: return false
+    }
+    return rules.isOrdered ? underWay.isEmpty && answers.isEmpty : underWay.count < rules.mostAtOnce
+  }
+
+  private mutating func askNext(_ steps: inout [Step]) {
+    if isMistaken, underWay.isEmpty, answers.isEmpty, isOpen {
+      isMistaken = false
+      underWay[.connect] = []
+      steps.append(.askConnect(isAgain: true))
+    }
+    guard underWay[.connect] == nil else { return }
+    while mayAsk, !waiting.isEmpty {
+      lastQuestion += 1
+      let messages = waiting.take(rules.batch)
+      underWay[.receive(lastQuestion)] = messages
+      bytesUnderWay += messages.reduce(0) { $0 + $1.memory }
+      steps.append(.ask(lastQuestion, messages))
+    }
+  }
+
+  private mutating func answered(_ question: Question, _ outcome: ViewOutcome, _ steps: inout [Step]) {
+    guard let messages = underWay.removeValue(forKey: question) else { return }
+    bytesUnderWay -= messages.reduce(0) { $0 + $1.memory }
+    switch outcome {
+    case .answered(let answer):
+      let taken = min(answer.taken ?? messages.count, messages.count)
+      waiting.putBack(messages[taken...])
+      var carrying = ViewCarrying(answer, of: question)
+      carrying.hasTakenNothing = taken == 0 && !messages.isEmpty
+      answers.append(carrying)
+    case .failed where question == .connect: break
+    case .refused(let refusal) where question == .connect: end(refusal.reason.closeReason, &steps)
+    case .failed(let failure): failed(messages, failure, &steps)
+    case .refused, .unusable: end(.viewUnusable, &steps)
+    }
+  }
+
+  private mutating func failed(
+    _ messages: [ViewQuestion.Message], _ failure: ViewFailure, _ steps: inout [Step]
+  ) {
+    let isLost = failure.mayHaveRun && !rules.repeatsReceive
+    switch rules.onFailure {
+    case .reply:
+      guard isOpen else { return }
+      steps.append(.reply((isLost ? CloseReason.messageUncertain : .messageUnhandled).text))
+    case .wait where !isLost: end(.viewAway, &steps)
+    case .wait, .close: end(isLost ? .messageUncertain : .messageUnhandled, &steps)
+    }
+  }
+}
+
+// MARK: - What it answers
+
+extension ViewConversation {
+  private mutating func carryOut(_ steps: inout [Step]) {
+    while !isJoining, !answers.isEmpty {
+      guard let action = answers[0].actions.popFirst() else {
+        finish(&steps)
+        continue
+      }
+      carryOut(action, &steps)
+    }
+  }
+
+  private mutating func carryOut(_ action: ViewAnswer.Action, _ steps: inout [Step]) {
+    // The client is gone, and with it whatever was in the groups.
+    guard isOpen || action.isPublication else { return }
+    switch action {
+    case .publish(let publication):
+      let isBeforeJoin = answers[0].actions.contains(.join(publication.group))
+      steps.append(.publish(publication, isBeforeJoin: isBeforeJoin))
+    case .join(let group):
+      isJoining = true
+      steps.append(.join(group))
+    case .leave(let group): steps.append(.leave(group))
+    case .send(let kind, let bytes): steps.append(.send(kind, bytes))
+    case .close(let code, let reason):
+      steps += [.finish(answers[0].state), .close(code: code, reason: reason)]
+      answers = []
+      waiting = WaitingMessages()
+    }
+  }
+
+  private mutating func finish(_ steps: inout [Step]) {
+    let answer = answers.removeFirst()
+    steps.append(.finish(answer.state))
+    if answer.isFirst { steps.append(.release) }
+    guard answer.isOfReceive else { return }
+    guard answer.hasTakenNothing else { return patience = ViewPatience() }
+    // Asked again at once it would be asked without end.
+    if let pause = patience.next() {
+      steps.append(.wait(pause))
+    } else {
+      end(.viewAway, &steps)
+    }
+  }
+}
+
+extension ViewAnswer.Action {
+  fileprivate var isPublication: Bool { if case .publish = self { true } else { false } }
+}

@@ -1,0 +1,378 @@
+import Bytes
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import JSON
+import Logging
+import Routing
+import Transport
+import WebSocketCore
+
+/// Carries out what one session and its view have to say to each other (`ViewConversation`).
+///
+/// Confined to its reactor. It lives as long as its session, and longer where the view has not been asked about everything when the
+/// client is gone.
+final class ViewLink {
+  /// Nil once the session has ended. Unowned: the session says when it ends.
+  unowned var session: Session?
+  // Unowned: the worker lives while its reactor runs.
+  unowned let worker: WorkerSessions
+  let route: SessionRoute
+  private let asker: any ViewAsker
+  private var conversation: ViewConversation
+  /// Told to the conversation one after the other: carrying a step out may lead to the next event.
+  private var events: [ViewConversation.Event] = []
+  private var isHandling = false
+  /// What is known of the session, as its view is told of it. `groups` is of the last question.
+  var record: ViewRecord
+  private let startedAt: MonotonicTime
+  /// Until *connect* is answered: what goes with it, and who waits for the answer.
+  private var entrance: Entrance?
+  /// What has come meanwhile; nil once it was sent.
+  private(set) var held: HeldEvents?
+  /// The code and the reason of the session's end, by the side that has spoken first.
+  private var farewell: (code: CloseCode, reason: String)?
+  private var ending = ViewConversation.Ending.asksOn
+  /// The group that the answer under way waits for.
+  private var awaited: String?
+  /// Events of the answer under way that come back through the layer later.
+  private var unreturned: [ViewAnswer.Publication] = []
+  private var timer: Timer?
+  private var part: UnfinishedInput.Part?
+  /// The connection is broken: what the client had sent is taken, whether or not the view is ready.
+  var isBroken = false
+  /// Whether the register knows the session.
+  private var isNoted = false
+  /// The view has let the client in, and the gateway has not.
+  private var isTurnedAway = false
+  /// The groups that the route names.
+  var named: [String] = []
+
+  /// The view's opaque value.
+  var state: JSON? { record.state.flatMap { try? JSON.parse($0.rawBytes) } }
+
+  private struct Entrance {
+    var details: ViewQuestion.ConnectDetails
+    var ticket: Int?
+    var patience: Duration
+    /// Whether the client is accepted after all.
+    var completed: (Result<ViewAnswer, HandshakeRefusal>) -> Bool
+  }
+
+  /// - Parameter patience: how long *connect* may take.
+  init(
+    _ session: Session, _ view: ViewConfiguration, _ request: ViewedRequest, by asker: any ViewAsker,
+    patience: Duration, _ completed: @escaping (Result<ViewAnswer, HandshakeRefusal>) -> Bool
+  ) {
+    self.session = session
+    self.asker = asker
+    worker = session.worker
+    route = session.route
+    conversation = ViewConversation(ViewRules(view))
+    startedAt = session.worker.reactor.now
+    entrance = Entrance(details: request.connect, patience: patience, completed: completed)
+    held = HeldEvents(limit: session.route.sendQueueLimit)
+    record = ViewRecord(
+      address: session.address ?? "", route: session.route.name, target: request.target, path: request.path,
+      query: request.query, captures: request.captures, host: request.host, client: request.client,
+      isSecure: request.isSecure, user: session.identity?.user, claims: session.identity?.claims,
+      groups: [], since: WallClock.secondsSinceEpoch)
+  }
+
+  /// Notes the session where its end is to be told, and asks *connect*.
+  func begin() {
+    guard let view = route.configuration.consumer.view else { return }
+    guard view.on.contains(.disconnect) || view.alive != nil else { return handle(.began) }
+    record.groups = session?.groupNames ?? []
+    isNoted = true
+    // It is called on any thread, and the session may be gone by then.
+    let reply = worker.reply { [weak self] (isNoted: Bool?) in self?.noted(isNoted ?? false) }
+    worker.process.views.enter(record) { reply.give($0) }
+  }
+
+  private func noted(_ isDone: Bool) {
+    guard session != nil else { return }
+    if isDone { return handle(.began) }
+    _ = entrance?.completed(.failure(HandshakeRefusal(.layerUnavailable)))
+  }
+
+  // MARK: - Events
+
+  var isHoldingBack: Bool { !isBroken && conversation.isHoldingBack }
+
+  func received(_ kind: MessageKind, _ payload: RawSpan) {
+    let bytes = [UInt8](copying: payload)
+    handle(.message(kind == .text ? .text(bytes) : .bytes(bytes)))
+  }
+
+  /// The view has been told that the session has ended, and it has not.
+  func connectAgain() { handle(.mistaken) }
+
+  /// A group that was waited for has come, or will not.
+  func settled(_ group: String) {
+    guard awaited == group else { return }
+    awaited = nil
+    handle(.joined)
+  }
+
+  private func handle(_ event: ViewConversation.Event) {
+    events.append(event)
+    // Whoever gets answers makes progress.
+    if case .answered = event { part?.isDone = true }
+    guard !isHandling else { return }
+    isHandling = true
+    while !events.isEmpty {
+      for step in conversation.next(events.removeFirst()) { carryOut(step) }
+    }
+    isHandling = false
+    count()
+  }
+
+  /// What waits for the view is part of what the process has read and not handled.
+  private func count() {
+    let bytes = conversation.heldBytes
+    guard bytes > 0 || part != nil else { return }
+    part = worker.unfinishedInput.count(bytes, of: self, part)
+    worker.unfinishedInput.relieve()
+  }
+
+  // MARK: - The end
+
+  /// The session or the client says that it ends; the first one counts.
+  func ends(_ code: CloseCode, _ reason: String) {
+    if farewell == nil { farewell = (code, reason) }
+  }
+
+  /// - Parameter payload: of the gateway's close frame.
+  func ends(_ payload: [UInt8]) {
+    let (code, reason) = CloseCode.read(payload)
+    ends(code, reason)
+  }
+
+  /// What the view was not asked about is dropped.
+  func dropWaiting() { ending = .drops }
+
+  /// Called while the session is still in its groups.
+  func sessionEnds() {
+    guard let session else { return }
+    record.groups = session.groupNames
+    self.session = nil
+    held = nil
+    timer?.cancel()
+    guard let entrance else { return handle(.ended(ending)) }
+    self.entrance = nil
+    handle(.ended(.beforeOpen(wasAsked: entrance.ticket.map { asker.forget($0) } ?? false)))
+  }
+
+  private func report() {
+    guard isNoted else { return }
+    isNoted = false
+    guard route.configuration.consumer.view?.on.contains(.disconnect) == true else {
+      return worker.process.views.forget(record.address)
+    }
+    // RFC 6455 section 7.1.5: without a close frame it is 1006.
+    let farewell = farewell ?? (.abnormal, "")
+    let duration = worker.reactor.now.since(startedAt) / .seconds(1)
+    worker.process.views.ended(
+      record, SessionEnd(code: farewell.code.rawValue, reason: farewell.reason, duration: duration))
+  }
+
+  private func forget() {
+    guard isNoted else { return }
+    isNoted = false
+    worker.process.views.forget(record.address)
+  }
+}
+
+// MARK: - Steps
+
+extension ViewLink {
+  private func carryOut(_ step: ViewConversation.Step) {
+    guard !isTurnedAway || step == .report || step == .forget else { return }
+    switch step {
+    case .askConnect(let isAgain): askConnect(isAgain: isAgain)
+    case .ask(let number, let messages): ask(number, messages)
+    case .admit(let answer): admit(answer)
+    case .refuse(let refusal): refuse(refusal)
+    case .join(let group): join(group)
+    case .leave(let group): leave(group)
+    case .send(let kind, let bytes): session?.send(kind, bytes.rawBytes)
+    case .publish(let publication, let isBeforeJoin): publish(publication, isBeforeJoin: isBeforeJoin)
+    case .close(let code, let reason): session?.close(CloseCode(rawValue: code), text: reason)
+    case .finish(let state): finish(state)
+    case .release: release()
+    case .reply(let reason): session?.refuse(reason)
+    case .end(let reason): end(reason)
+    case .wait(let time): wait(time)
+    case .readOn: session?.readOn()
+    case .report: report()
+    case .forget: forget()
+    }
+  }
+
+  private func askConnect(isAgain: Bool) {
+    let details = entrance?.details ?? ViewQuestion.ConnectDetails()
+    var terms = terms
+    terms.patience = entrance?.patience ?? ViewPatience.total
+    let ticket = ask(.connect(details, isAgain: isAgain), terms, as: .connect)
+    entrance?.ticket = ticket
+  }
+
+  private func ask(_ number: Int, _ messages: [ViewQuestion.Message]) {
+    var terms = terms
+    let rules = conversation.rules
+    terms.repeating = rules.repeatsReceive ? .always : .unsent
+    terms.patience = rules.onFailure == .wait ? ViewPatience.total : .zero
+    ask(.receive(messages), terms, as: .receive(number))
+  }
+
+  private var terms: ViewTerms {
+    ViewTerms(asker: record.user.map { "user " + $0 } ?? record.client)
+  }
+
+  @discardableResult
+  private func ask(
+    _ event: ViewQuestion.Event, _ terms: ViewTerms, as question: ViewConversation.Question
+  ) -> Int {
+    if let session { record.groups = session.groupNames }
+    let question = (question, ViewQuestion(id: ViewQuestionID.next(), event: event, session: record))
+    // Kept until the answer comes: the session may be gone by then.
+    return asker.ask(question.1, terms) { [self] outcome in handle(.answered(question.0, outcome)) }
+  }
+
+  private func admit(_ answer: ViewAnswer) {
+    guard let entrance else { return }
+    self.entrance = nil
+    if let user = answer.user { record.user = user }
+    if let claims = answer.claims { record.claims = record.claims.map { $0.merging(claims) } ?? claims }
+    guard !entrance.completed(.success(answer)) else { return noteChange() }
+    isTurnedAway = true
+    dropWaiting()
+    sessionEnds()
+  }
+
+  private func refuse(_ refusal: HandshakeRefusal) {
+    guard let entrance else { return }
+    self.entrance = nil
+    _ = entrance.completed(.failure(refusal))
+  }
+
+  /// The client is not let in because of something else than the view's answer.
+  func refuseOpening(_ refusal: HandshakeRefusal) {
+    _ = entrance?.completed(.failure(refusal))
+  }
+
+  private func finish(_ state: [UInt8]?) {
+    unreturned = []
+    guard let state else { return }
+    record.state = state == Self.null ? nil : state
+    noteChange()
+  }
+
+  private static let null = Array("null".utf8)
+
+  /// Tells the register what is known of the session now.
+  func noteChange() {
+    guard isNoted, let session else { return }
+    record.groups = session.groupNames
+    worker.process.views.change(record)
+  }
+
+  private func release() {
+    guard let session, let held else { return }
+    self.held = nil
+    session.release(held)
+  }
+
+  private func end(_ reason: CloseReason) {
+    guard let session else { return }
+    worker.process.log.tell(of: reason, "a view did not answer: its session ends", ["route": "\(route.name)"])
+    session.close(reason)
+  }
+
+  private func wait(_ time: Duration) {
+    let timer = timer ?? worker.reactor.timer { [weak self] in self?.handle(.timeIsUp) }
+    self.timer = timer
+    // Those of many sessions do not come together.
+    timer.schedule(after: time * Double.random(in: 0.75...1.25))
+  }
+}
+
+// MARK: - Groups
+
+extension ViewLink {
+  private func join(_ group: String) {
+    guard let session else { return handle(.joined) }
+    guard admits(group), session.hasRoom(for: group) else {
+      tellNotCarriedOut("join", group, admits(group) ? "the session is in too many groups" : nil)
+      return handle(.joined)
+    }
+    awaited = group
+    if session.joinForView(group) { settled(group) }
+  }
+
+  private func leave(_ group: String) {
+    guard let session else { return }
+    for publication in unreturned where publication.group == group {
+      // What was published before reaches the session, and comes back too late.
+      session.take(publication)
+    }
+    unreturned.removeAll { $0.group == group }
+    if session.leaveForView(group) { noteChange() }
+  }
+
+  private func publish(_ publication: ViewAnswer.Publication, isBeforeJoin: Bool) {
+    guard admits(publication.group) else { return tellNotCarriedOut("publish", publication.group, nil) }
+    guard let layer = worker.end(of: route.layer) else { return }
+    let isMember = session?.feed.isMember(of: publication.group) == true
+    let event = publication.addressed(from: record.address, isKeptBack: isBeforeJoin && !isMember)
+    let before = layer.groups.deliveries
+    layer.publish(event, to: publication.group) { [self] outcome in
+      guard let reason = outcome.undelivered else { return }
+      worker.process.log.log(
+        "an event of a view was not published", at: .warning, paced: worker.process.viewPace,
+        ["route": "\(route.name)", "group": "\(publication.group)", "reason": "\(reason.rawValue)"])
+    }
+    if isMember, layer.groups.deliveries == before { unreturned.append(publication) }
+  }
+
+  private func admits(_ group: String) -> Bool {
+    named.contains(group) || route.groups?.fromView?.admits(group) == true
+  }
+
+  private func tellNotCarriedOut(_ action: String, _ group: String, _ reason: String?) {
+    let names = route.groups?.fromView?.text ?? "none"
+    worker.process.log.log(
+      "an action of a view's answer was not carried out", at: .warning, paced: worker.process.viewPace,
+      [
+        "route": "\(route.name)", "action": "\(action)", "group": "\(group)",
+        "reason":
+          "\(reason ?? "the group is neither one of the route's own nor among those of \"groups_from_view\": \(names)")",
+      ])
+  }
+}
+
+extension ViewLink: InputHolder {
+  var routeName: String { route.name }
+
+  func giveUpInput() {
+    dropWaiting()
+    if let session { return session.giveUpInput() }
+    handle(.ended(.drops))
+  }
+}
+
+extension ViewAnswer.Publication {
+  /// The event with those who are to get it.
+  ///
+  /// - Parameter isKeptBack: whether the session must not get it whoever else does.
+  fileprivate func addressed(from address: String, isKeptBack: Bool) -> Event {
+    var event = event
+    if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
+    if isKeptBack || recipients == .others {
+      event.fields.append(.init("sluice.except", .json(.string(address))))
+    }
+    if case .user(let user) = recipients { event.fields.append(.init("sluice.user", .json(.string(user)))) }
+    return event
+  }
+}

@@ -1,0 +1,142 @@
+import GatewayConfig
+
+/// What a route's file says of the questions about one session.
+struct ViewRules: Equatable {
+  var asksConnect = true
+  var asksReceive = true
+  /// The most messages in one question.
+  var batch = 1
+  /// Whether one question is under way at a time.
+  var isOrdered = true
+  var onFailure = ViewConfiguration.OnFailure.wait
+  /// Whether a question is asked again that the view may have handled.
+  var repeatsReceive = false
+
+  /// How many questions of one session are under way without an order, so that it leaves some to the others.
+  var mostAtOnce: Int { 8 }
+
+  init() {}
+
+  init(_ view: ViewConfiguration) {
+    asksConnect = view.on.contains(.connect)
+    asksReceive = view.on.contains(.receive)
+    batch = view.batch
+    isOrdered = view.order == .session
+    onFailure = view.onFailure
+    repeatsReceive = view.repeatsReceive
+  }
+}
+
+/// How long a view is asked again that answers and handles nothing.
+struct ViewPatience {
+  /// How long a question is repeated before the session is given up.
+  static let total = Duration.seconds(30)
+  private static let (first, longest) = (Duration.milliseconds(250), Duration.seconds(4))
+
+  var isWaiting = false
+  private var last = Duration.zero
+  private var spent = Duration.zero
+
+  /// The next pause; nil if there were enough.
+  mutating func next() -> Duration? {
+    guard spent < Self.total else { return nil }
+    last = last == .zero ? Self.first : min(last * 2, Self.longest)
+    spent += last
+    isWaiting = true
+    return last
+  }
+}
+
+/// An answer that is being carried out.
+struct ViewCarrying {
+  let question: ViewConversation.Question
+  /// Those that are left.
+  var actions: ArraySlice<ViewAnswer.Action>
+  let state: [UInt8]?
+  /// Whether it has let the client in.
+  let isFirst: Bool
+  var hasTakenNothing = false
+
+  init(_ answer: ViewAnswer, of question: ViewConversation.Question, isFirst: Bool = false) {
+    self.question = question
+    actions = answer.actions[...]
+    state = answer.state
+    self.isFirst = isFirst
+  }
+
+  var isOfReceive: Bool {
+    if case .receive = question { true } else { false }
+  }
+}
+
+/// Messages of a client that its view was not asked about yet.
+struct WaitingMessages {
+  /// The longest body of a question, as far as its messages make it. A longer message is asked about alone. Bytes.
+  static let longestBody = 2 * 1024 * 1024
+
+  private var messages: [ViewQuestion.Message] = []
+  /// The memory that they take.
+  private(set) var bytes = 0
+
+  var isEmpty: Bool { messages.isEmpty }
+
+  /// Whether they make a question.
+  func isFull(_ batch: Int) -> Bool { messages.count >= batch || bytes >= Self.longestBody }
+
+  mutating func append(_ message: ViewQuestion.Message) {
+    messages.append(message)
+    bytes += message.memory
+  }
+
+  /// These come first again.
+  mutating func putBack(_ first: ArraySlice<ViewQuestion.Message>) {
+    guard !first.isEmpty else { return }
+    messages.insert(contentsOf: first, at: 0)
+    // Without an order several questions may come back.
+    messages.sort { $0.number < $1.number }
+    bytes += first.reduce(0) { $0 + $1.memory }
+  }
+
+  /// Takes the messages of the next question.
+  mutating func take(_ batch: Int) -> [ViewQuestion.Message] {
+    var (count, length) = (0, 0)
+    for message in messages.prefix(batch) {
+      length += batch == 1 ? 0 : message.writtenLength
+      guard count == 0 || length <= Self.longestBody else { break }
+      count += 1
+    }
+    let taken = Array(messages[..<count])
+    // Nothing is kept for a client that sends nothing more.
+    messages = count == messages.count ? [] : Array(messages[count...])
+    bytes -= taken.reduce(0) { $0 + $1.memory }
+    return taken
+  }
+}
+
+extension ViewQuestion.Message {
+  private var content: [UInt8] {
+    switch payload {
+    case .text(let bytes), .bytes(let bytes): bytes
+    }
+  }
+
+  /// Roughly the memory that it takes, in bytes.
+  var memory: Int { 64 + content.count }
+
+  /// At most the bytes that it takes in a question.
+  fileprivate var writtenLength: Int {
+    switch payload {
+    case .bytes(let bytes): 64 + (bytes.count + 2) / 3 * 4
+    case .text(let text): 64 + text.reduce(0) { $0 + Self.length(of: $1) }
+    }
+  }
+
+  /// In a string of JSON, however it is written.
+  private static func length(of byte: UInt8) -> Int {
+    switch byte {
+    case ..<0x20, 0x7F: 6
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): 2
+    default: 1
+    }
+  }
+}

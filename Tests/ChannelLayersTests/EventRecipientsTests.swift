@@ -1,0 +1,111 @@
+import JSON
+import LayerTestSupport
+import Testing
+
+@testable import ChannelLayers
+@testable import Transport
+
+/// Events for some of a group.
+struct EventRecipientsTests {
+  private func groups(_ reactor: Reactor) -> LocalGroups {
+    LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
+  }
+
+  @Test func `a session that is left out gets what came before and after, in one write each`() throws {
+    try onReactor { reactor in
+      let (groups, route) = (groups(reactor), TestRoute())
+      let (sender, other) = (RecordingMember(), RecordingMember())
+      let own = groups.join(sender, group: "room", route: route.id, renderer: TypeRenderer())
+      _ = groups.join(other, group: "room", route: route.id, renderer: TypeRenderer())
+      let except = EventRecipients(except: [groups.address(of: own)])
+      groups.deliver(Event(type: "a"), to: "room")
+      groups.deliver(Event(type: "b").addressed(to: except), to: "room")
+      groups.deliver(Event(type: "c"), to: "room")
+      groups.endOfTurn()
+      #expect(sender.text == "ac")
+      #expect(other.texts == ["abc"])
+    }
+  }
+
+  @Test func `an address leads to the session, whichever group it was given out in`() throws {
+    try onReactor { reactor in
+      let (groups, route, second) = (groups(reactor), TestRoute(), TestRoute())
+      let (sender, other) = (RecordingMember(), RecordingMember())
+      let elsewhere = groups.join(sender, group: "lobby", route: route.id, renderer: TypeRenderer())
+      _ = groups.join(sender, group: "room", route: second.id, renderer: TypeRenderer())
+      _ = groups.join(other, group: "room", route: second.id, renderer: TypeRenderer())
+      let except = EventRecipients(except: ["specific.other!x", groups.address(of: elsewhere)])
+      groups.deliver(Event(type: "a").addressed(to: except), to: "room")
+      groups.endOfTurn()
+      #expect(sender.texts == [])
+      #expect(other.texts == ["a"])
+    }
+  }
+
+  @Test func `an event for one user reaches all sessions of the user, and nobody else`() throws {
+    try onReactor { reactor in
+      let (groups, route) = (groups(reactor), TestRoute())
+      let members = ["ada", "bob", "ada", nil].map { RecordingMember(userName: $0) }
+      for member in members {
+        _ = groups.join(member, group: "room", route: route.id, renderer: TypeRenderer())
+      }
+      groups.deliver(Event(type: "a"), to: "room")
+      groups.deliver(Event(type: "b").addressed(to: EventRecipients(user: "ada")), to: "room")
+      groups.deliver(Event(type: "c"), to: "room")
+      groups.endOfTurn()
+      #expect(members.map(\.text) == ["abc", "ac", "abc", "ac"])
+    }
+  }
+
+  @Test func `a close for some closes these only`() throws {
+    try onReactor { reactor in
+      let (groups, route) = (groups(reactor), TestRoute())
+      let (sender, other) = (RecordingMember(), RecordingMember(userName: "ada"))
+      let own = groups.join(sender, group: "room", route: route.id, renderer: TypeRenderer())
+      let user = groups.join(other, group: "room", route: route.id, renderer: TypeRenderer())
+      groups.deliver(
+        Event(type: "close").addressed(to: EventRecipients(except: [groups.address(of: user)])), to: "room")
+      groups.endOfTurn()
+      #expect(sender.closedWith == 4000 && other.closedWith == nil)
+      groups.leave(own)
+      groups.deliver(Event(type: "close").addressed(to: EventRecipients(user: "ada")), to: "room")
+      #expect(other.closedWith == 4000)
+    }
+  }
+
+  @Test func `a burst that is sent before the turn ends does not reach who is left out`() throws {
+    try onReactor { reactor in
+      let (groups, route) = (groups(reactor), TestRoute())
+      let (sender, other) = (RecordingMember(), RecordingMember())
+      let own = groups.join(sender, group: "room", route: route.id, renderer: TypeRenderer())
+      _ = groups.join(other, group: "room", route: route.id, renderer: TypeRenderer())
+      let except = EventRecipients(except: [groups.address(of: own)])
+      let long = String(repeating: "x", count: 300_000)
+      groups.deliver(Event(type: long).addressed(to: except), to: "room")
+      groups.endOfTurn()
+      #expect(sender.texts == [])
+      #expect(other.texts == [long])
+    }
+  }
+
+  @Test func `recipients travel in the fields of an event, and add to each other`() {
+    let event = Event(type: "a", fields: [.init("x", .json(.integer(1)))])
+    #expect(event.addressed(to: EventRecipients.all) == event)
+    #expect(!event.isAddressed)
+    let once = event.addressed(to: EventRecipients(except: ["one"]))
+    #expect(once["sluice.except"] == .json(.string("one")))
+    let twice = once.addressed(to: EventRecipients(except: ["two"], user: "5"))
+    #expect(twice.isAddressed)
+    #expect(twice.recipients == EventRecipients(except: ["one", "two"], user: "5"))
+    #expect(twice["x"] == .json(.integer(1)))
+  }
+
+  @Test(arguments: [
+    (EventValue.text(Array("a".utf8)), ["a"]), (.json(.array([.string("a"), .integer(7), .null])), ["a", "7"]),
+    (.encodedJSON(Array(#"["a", "b"]"#.utf8)), ["a", "b"]), (.encodedJSON(Array(#""a""#.utf8)), ["a"]),
+    (.json(.null), []), (.bytes([1]), []), (.encodedJSON(Array(#"{"a": 1}"#.utf8)), []),
+  ])
+  func `a list of addresses is read in every form`(value: EventValue, texts: [String]) {
+    #expect(value.texts == texts)
+  }
+}

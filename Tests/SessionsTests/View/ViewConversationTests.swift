@@ -1,0 +1,336 @@
+import ChannelLayers
+import GatewayConfig
+import JSON
+import Testing
+import WebSocketCore
+
+@testable import Sessions
+
+private typealias Step = ViewConversation.Step
+private typealias Event = ViewConversation.Event
+
+private func message(_ number: UInt64, _ text: String = "x") -> ViewQuestion.Message {
+  ViewQuestion.Message(number: number, payload: .text(Array(text.utf8)))
+}
+
+private func said(_ text: String = "x") -> Event { .message(.text(Array(text.utf8))) }
+
+private func answer(
+  _ actions: [ViewAnswer.Action] = [], taken: Int? = nil, state: String? = nil
+) -> ViewAnswer {
+  var answer = ViewAnswer()
+  answer.actions = actions
+  answer.taken = taken
+  answer.state = state.map { Array($0.utf8) }
+  return answer
+}
+
+private func connected(_ actions: [ViewAnswer.Action] = [], state: String? = nil) -> Event {
+  .answered(.connect, .answered(answer(actions, state: state)))
+}
+
+private func received(
+  _ question: Int, _ actions: [ViewAnswer.Action] = [], taken: Int? = nil, state: String? = nil
+) -> Event {
+  .answered(.receive(question), .answered(answer(actions, taken: taken, state: state)))
+}
+
+private func failed(_ question: Int, mayHaveRun: Bool) -> Event {
+  .answered(.receive(question), .failed(ViewFailure(reason: "away", mayHaveRun: mayHaveRun)))
+}
+
+private let hello = ViewAnswer.Action.send(.text, Array("hello".utf8))
+private let sentHello = Step.send(.text, Array("hello".utf8))
+
+private func publication(_ group: String) -> ViewAnswer.Publication {
+  ViewAnswer.Publication(group: group, event: ChannelLayers.Event(type: "chat.message"))
+}
+
+/// A conversation whose client was let in.
+private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConversation {
+  var rules = ViewRules()
+  change(&rules)
+  var conversation = ViewConversation(rules)
+  _ = conversation.next(.began)
+  _ = conversation.next(connected())
+  return conversation
+}
+
+@Suite struct ViewConversationTests {
+  // MARK: - connect
+
+  @Test func `a client is let in, told what the view says, then what was held, and then it is read`() {
+    var conversation = ViewConversation(ViewRules())
+    #expect(conversation.isHoldingBack)
+    #expect(conversation.next(.began) == [.askConnect(isAgain: false)])
+    #expect(
+      conversation.next(connected([hello], state: "1")) == [
+        .admit(answer([hello], state: "1")), sentHello, .finish(Array("1".utf8)), .release, .readOn,
+      ])
+    #expect(!conversation.isHoldingBack)
+  }
+
+  @Test func `a route that does not ask connect lets in at once`() {
+    var rules = ViewRules()
+    rules.asksConnect = false
+    var conversation = ViewConversation(rules)
+    #expect(conversation.next(.began) == [.admit(ViewAnswer()), .finish(nil), .release, .readOn])
+  }
+
+  @Test func `a refused client leaves nothing behind`() {
+    var conversation = ViewConversation(ViewRules())
+    _ = conversation.next(.began)
+    let refusal = HandshakeRefusal(.forbiddenByCallback)
+    #expect(conversation.next(.answered(.connect, .refused(refusal))) == [.refuse(refusal), .forget])
+    #expect(conversation.next(.ended(.asksOn)) == [])
+  }
+
+  @Test(arguments: [true, false])
+  func `a client whose question has no answer is told to come later, and its end if the view may have run`(
+    mayHaveRun: Bool
+  ) {
+    var conversation = ViewConversation(ViewRules())
+    _ = conversation.next(.began)
+    let failure = ViewFailure(reason: "away", mayHaveRun: mayHaveRun, retryAfter: .seconds(2))
+    #expect(
+      conversation.next(.answered(.connect, .failed(failure))) == [
+        .refuse(HandshakeRefusal(.viewUnavailable(retryAfter: .seconds(2)))), mayHaveRun ? .report : .forget,
+      ])
+  }
+
+  @Test(arguments: [true, false])
+  func `a client that leaves before the answer is reported if it was asked about`(wasAsked: Bool) {
+    var conversation = ViewConversation(ViewRules())
+    _ = conversation.next(.began)
+    #expect(conversation.next(.ended(.beforeOpen(wasAsked: wasAsked))) == [wasAsked ? .report : .forget])
+    #expect(conversation.next(connected()) == [])
+  }
+
+  @Test func `what was held waits for the groups that the view joins`() {
+    var conversation = ViewConversation(ViewRules())
+    _ = conversation.next(.began)
+    let first = conversation.next(connected([.join("room"), hello]))
+    #expect(first.last == .join("room"))
+    #expect(conversation.isHoldingBack)
+    #expect(conversation.next(.joined) == [sentHello, .finish(nil), .release, .readOn])
+  }
+
+  // MARK: - receive
+
+  @Test func `one question is under way, and the next brings what came meanwhile`() {
+    var conversation = open { $0.batch = 3 }
+    #expect(conversation.next(said()) == [.ask(1, [message(1)])])
+    #expect(conversation.next(said()) == [])
+    #expect(conversation.next(said()) == [])
+    #expect(!conversation.isHoldingBack)
+    #expect(conversation.next(said()) == [])
+    #expect(conversation.isHoldingBack)
+    let step = Step.ask(2, [message(2), message(3), message(4)])
+    #expect(conversation.next(received(1, [hello])) == [sentHello, .finish(nil), step, .readOn])
+  }
+
+  @Test func `a client that sends faster than its view answers is not read`() {
+    var conversation = open()
+    #expect(conversation.next(said()) == [.ask(1, [message(1)])])
+    #expect(!conversation.isHoldingBack)
+    _ = conversation.next(said())
+    #expect(conversation.isHoldingBack)
+    #expect(conversation.next(received(1)) == [.finish(nil), .ask(2, [message(2)]), .readOn])
+  }
+
+  @Test func `a question holds at most 2 MiB`() {
+    var conversation = open { $0.batch = 10 }
+    let long = String(repeating: "a", count: 1_500_000)
+    _ = conversation.next(said())
+    _ = conversation.next(said(long))
+    _ = conversation.next(said(long))
+    #expect(conversation.isHoldingBack)
+    #expect(conversation.next(received(1)) == [.finish(nil), .ask(2, [message(2, long)]), .readOn])
+    #expect(conversation.heldBytes > 3_000_000)
+    #expect(conversation.next(received(2)) == [.finish(nil), .ask(3, [message(3, long)])])
+    #expect(conversation.next(received(3)) == [.finish(nil)])
+    #expect(conversation.heldBytes == 0)
+  }
+
+  @Test func `quotes and control characters count as they are written`() {
+    var conversation = open { $0.batch = 10 }
+    let quotes = String(repeating: "\"", count: 700_000)
+    for text in ["x", quotes, quotes] { _ = conversation.next(said(text)) }
+    #expect(conversation.next(received(1)) == [.finish(nil), .ask(2, [message(2, quotes)])])
+  }
+
+  @Test func `messages that were not taken come again first`() {
+    var conversation = open { $0.batch = 2 }
+    for _ in 1...3 { _ = conversation.next(said()) }
+    #expect(conversation.next(received(1)) == [.finish(nil), .ask(2, [message(2), message(3)]), .readOn])
+    _ = conversation.next(said())
+    #expect(
+      conversation.next(received(2, taken: 1)) == [.finish(nil), .ask(3, [message(3), message(4)])])
+  }
+
+  @Test func `a view that takes nothing is asked again with pauses, and given up after 30 s`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    var (pauses, question) = (Duration.zero, 1)
+    while true {
+      let steps = conversation.next(received(question, taken: 0))
+      guard case .wait(let pause) = steps.last else {
+        #expect(steps == [.finish(nil), .end(.viewAway)])
+        break
+      }
+      pauses += pause
+      question += 1
+      #expect(conversation.next(.timeIsUp) == [.ask(question, [message(1)])])
+    }
+    #expect((Duration.seconds(30)...Duration.seconds(40)).contains(pauses))
+  }
+
+  @Test func `without an order a slow answer holds up none of the next eight`() {
+    var conversation = open { $0.isOrdered = false }
+    for number in 1...8 {
+      #expect(conversation.next(said()) == [.ask(number, [message(UInt64(number))])])
+    }
+    #expect(conversation.next(said()) == [])
+    #expect(conversation.isHoldingBack)
+    #expect(
+      conversation.next(received(5, [hello])) == [sentHello, .finish(nil), .ask(9, [message(9)]), .readOn])
+  }
+
+  @Test func `a route that does not ask about messages drops them`() {
+    var conversation = open { $0.asksReceive = false }
+    #expect(conversation.next(said()) == [])
+  }
+
+  // MARK: - Failures
+
+  /// What becomes of a session whose question has no answer.
+  @Test(arguments: [
+    (ViewRules.onFailure(.wait), false, Step.end(.viewAway)),
+    (ViewRules.onFailure(.wait), true, .end(.messageUncertain)),
+    (ViewRules.onFailure(.wait, repeats: true), true, .end(.viewAway)),
+    (ViewRules.onFailure(.close), false, .end(.messageUnhandled)),
+    (ViewRules.onFailure(.close), true, .end(.messageUncertain)),
+    (ViewRules.onFailure(.reply), false, .reply("a message was not handled")),
+    (ViewRules.onFailure(.reply), true, .reply("a message may not have been handled")),
+  ])
+  private func `a question without an answer`(rules: ViewRules, mayHaveRun: Bool, step: Step) {
+    var conversation = open { $0 = rules }
+    _ = conversation.next(said())
+    #expect(conversation.next(failed(1, mayHaveRun: mayHaveRun)) == [step])
+  }
+
+  @Test func `after a reply the next message is asked about`() {
+    var conversation = open { $0.onFailure = .reply }
+    _ = conversation.next(said())
+    _ = conversation.next(said())
+    #expect(
+      conversation.next(failed(1, mayHaveRun: true)) == [
+        .reply("a message may not have been handled"), .ask(2, [message(2)]), .readOn,
+      ])
+  }
+
+  @Test func `an answer that cannot be used ends the session, and nothing more is asked`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(said())
+    let failure = ViewFailure(reason: "no JSON", mayHaveRun: true)
+    #expect(
+      conversation.next(.answered(.receive(1), .unusable(failure))) == [.end(.viewUnusable), .readOn])
+    #expect(conversation.next(.ended(.asksOn)) == [.report])
+  }
+
+  // MARK: - Answers
+
+  @Test func `actions are carried out in their order, and what follows a join waits for it`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    let actions: [ViewAnswer.Action] = [
+      .publish(publication("room")), .join("room"), .publish(publication("room")), .leave("room"),
+      .publish(publication("room")),
+    ]
+    #expect(
+      conversation.next(received(1, actions, state: "2")) == [
+        .publish(publication("room"), isBeforeJoin: true), .join("room"),
+      ])
+    #expect(conversation.next(said()) == [])
+    #expect(
+      conversation.next(.joined) == [
+        .publish(publication("room"), isBeforeJoin: false), .leave("room"),
+        .publish(publication("room"), isBeforeJoin: false), .finish(Array("2".utf8)), .ask(2, [message(2)]),
+        .readOn,
+      ])
+  }
+
+  @Test func `after a close nothing more is done`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(said())
+    let actions: [ViewAnswer.Action] = [hello, .close(code: 4000, reason: "enough"), hello]
+    #expect(
+      conversation.next(received(1, actions, state: "3")) == [
+        sentHello, .finish(Array("3".utf8)), .close(code: 4000, reason: "enough"), .readOn,
+      ])
+    #expect(conversation.next(.ended(.asksOn)) == [.report])
+  }
+
+  // MARK: - The end
+
+  @Test func `what the client had sent is asked about before its end is told`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(said())
+    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(
+      conversation.next(received(1, [hello, .publish(publication("room"))])) == [
+        .publish(publication("room"), isBeforeJoin: false), .finish(nil), .ask(2, [message(2)]),
+      ])
+    #expect(conversation.next(received(2)) == [.finish(nil), .report])
+  }
+
+  @Test func `who was put out is not asked about any more, but the answer under way is waited for`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(said())
+    #expect(conversation.next(.ended(.drops)) == [])
+    #expect(conversation.next(received(1)) == [.finish(nil), .report])
+  }
+
+  @Test func `a session that ends while it joins a group does not wait for it`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(received(1, [.join("room"), .publish(publication("room"))]))
+    #expect(
+      conversation.next(.ended(.asksOn)) == [
+        .publish(publication("room"), isBeforeJoin: false), .finish(nil), .report,
+      ])
+  }
+
+  @Test func `a view that took the session for ended is asked connect again`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    #expect(conversation.next(.mistaken) == [])
+    _ = conversation.next(said())
+    #expect(conversation.next(received(1)) == [.finish(nil), .askConnect(isAgain: true)])
+    #expect(
+      conversation.next(connected([hello])) == [sentHello, .finish(nil), .ask(2, [message(2)]), .readOn])
+  }
+
+  @Test func `a view that does not let the session in again ends it`() {
+    var conversation = open()
+    #expect(conversation.next(.mistaken) == [.askConnect(isAgain: true)])
+    let refusal = HandshakeRefusal(.forbiddenByCallback)
+    #expect(
+      conversation.next(.answered(.connect, .refused(refusal))) == [.end(refusal.reason.closeReason)])
+  }
+}
+
+extension ViewRules {
+  fileprivate static func onFailure(
+    _ choice: ViewConfiguration.OnFailure, repeats: Bool = false
+  ) -> ViewRules {
+    var rules = ViewRules()
+    rules.onFailure = choice
+    rules.repeatsReceive = repeats
+    return rules
+  }
+}
