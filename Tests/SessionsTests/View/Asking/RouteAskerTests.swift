@@ -126,7 +126,7 @@ struct RouteAskerTests {
     ),
     (
       .answer(413, "text/html", ""), false,
-      "unusable, may have run: the server answered 413 to a question of 344 bytes"
+      "unusable, may have run: the server answered 413 to a question"
     ),
     ("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", false, "failed, not run: the server answered 503"),
     (.answer(429, body: "{}"), false, "failed, not run: the server answered 429"),
@@ -139,7 +139,11 @@ struct RouteAskerTests {
       scene.ask("one", .receive, terms(.unsent))
       let (socket, _) = try scene.serve(answer)
       if closes { scene.close(socket) }
-      #expect(try scene.outcome() == ["one: \(words)"])
+      // How many bytes a question has depends on the time.
+      let outcome = try scene.outcome().map {
+        $0.prefix(while: { !$0.isNewline }).replacing(#/ of \d+ bytes/#, with: "")
+      }
+      #expect(outcome == ["one: \(words)"])
     }
   }
 
@@ -287,10 +291,11 @@ struct RouteAskerTests {
         scene.outcomes == ["connect: failed, not run: the view does not answer, and is asked once a second"])
       #expect(scene.acceptNow() == nil)
       scene.pass(.milliseconds(1100))
-      try scene.serve()
+      let (socket, _) = try scene.serve()
       #expect(try scene.outcome(2).last == "waits: answered 0")
       scene.ask("again", .connect)
-      try scene.answerAny()
+      _ = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
       #expect(try scene.outcome(3).last == "again: answered 0")
       #expect(
         scene.lines.all.map { $0.prefix { $0 != ":" } } == [
