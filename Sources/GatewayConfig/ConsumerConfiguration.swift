@@ -60,7 +60,7 @@ package enum ConsumerConfiguration: Sendable {
     case .broadcast(let group, let policy):
       Groups(configuration: group, writers: policy, signature: .forgeable)
     case .view(let group, _):
-      Groups(configuration: group, writers: .nobody, signature: .none)
+      Groups(configuration: group, writers: .everyone, signature: .shownIfAdded)
     }
   }
 
@@ -79,7 +79,11 @@ package enum ConsumerConfiguration: Sendable {
 
   /// The view that decides for the sessions of a route; nil for any other consumer.
   package var view: ViewConfiguration? {
-    if case .view(_, let view) = self { view } else { nil }
+    get { if case .view(_, let view) = self { view } else { nil } }
+    set {
+      guard case .view(let group, let view) = self else { return }
+      self = .view(group, newValue ?? view)
+    }
   }
 
   /// Whether sessions of another consumer can go on with this one: they are of the same type, and in the same groups.

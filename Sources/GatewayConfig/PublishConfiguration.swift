@@ -34,12 +34,24 @@ package struct PublishConfiguration: Sendable {
     }
   }
 
+  /// `protocol:`, how requests are written.
+  package enum Wire: String, Sendable, Hashable, CaseIterable {
+    /// Sluice's own.
+    case json
+    /// What gripcontrol and django-grip publish to pushpin and Fastly Fanout.
+    case grip
+  }
+
   /// The groups that requests may name. Never empty.
   package var groups: [GroupPattern]
   /// `channel_layer:`, the alias of the layer that the groups are in.
   package var layer = "default"
   /// `token:`, each of which gives access to the route; never printed. Empty if the route uses only `auth`, or is anonymous.
   package var tokens: [String] = []
+  package var wire = Wire.json
+  /// `secret:`, any of which may have signed the token of a request with `protocol: grip`; never printed. Empty if `token` is used, or the
+  /// route is anonymous.
+  package var secrets: [Secret] = []
   /// `anonymous: true`: every client that reaches the route may use it.
   package var isAnonymous = false
   package var operations: Set<Operation> = [.publish]

@@ -44,16 +44,17 @@ extension RouteGroups {
     let maker = Maker(
       route: route, number: number, router: router, kind: .webSocket, layer: groups.configuration.layer,
       auth: webSocket.auth, signature: groups.signature)
+    let isAsked = webSocket.consumer.view != nil
     var uses: [RouteGroups] = []
     for (place, template) in route.groups.enumerated() {
-      // Messages of clients go to the first group.
-      let writers = place == 0 ? groups.writers : .nobody
+      // Messages of clients go to the first group; a view that is asked about them may publish to each.
+      let writers = place == 0 || isAsked ? groups.writers : .nobody
       uses += maker.make(template.value, .group, at: template.range, writers)
     }
     for (place, pattern) in groups.configuration.subscribe.enumerated() {
       uses.append(maker.make(pattern, .subscribe, at: route.place(ofPattern: place), access: .read))
     }
-    return uses + maker.fromView(groups.configuration)
+    return uses + (isAsked ? maker.joined(groups.configuration) : maker.fromView(groups.configuration))
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
@@ -150,10 +151,23 @@ private struct Maker {
 
   /// What the answer of a view may name is open to every client that it is about, whatever the view decides.
   func fromView(_ groups: GroupConfiguration) -> [RouteGroups] {
+    patternsFromView(groups).map { made($0.value, .view, at: $0.range, audience(of: $0.value), .read) }
+  }
+
+  /// What the answers of a view about sessions may join and publish to (`consumer: view`).
+  ///
+  /// Nothing is known of what it decides, so every client of the route may come to read these groups, also one without credentials,
+  /// and what a client sends may arrive there. But the names of users under it are the view's word. The view is a program of the
+  /// operator's own, which knows the user of each session, as those behind the channel layer are: its clients cannot write what
+  /// they like. So nothing that it publishes counts as forged, and nothing as signed by Sluice.
+  func joined(_ groups: GroupConfiguration) -> [RouteGroups] {
+    patternsFromView(groups).map { make($0.value, .view, at: $0.range, access: .readAndWrite) }
+  }
+
+  private func patternsFromView(_ groups: GroupConfiguration) -> [Located<GroupPattern>] {
     (groups.fromView?.patterns ?? []).enumerated().map { number, pattern in
       let places = route.placesOfViewGroups
-      let range = number < places.count ? places[number] : route.range
-      return made(pattern, .view, at: range, audience(of: pattern), .read)
+      return Located(pattern, at: number < places.count ? places[number] : route.range)
     }
   }
 

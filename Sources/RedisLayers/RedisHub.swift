@@ -139,10 +139,14 @@ actor RedisHub: LinkOwner {
     ofClusterAt connector: RedisConnector, _ uses: LayerUses
   ) async throws(RedisFailure) -> LayerFailure? {
     let others = LayerFailure(
-      text: "history, presence and views that are told of ends do not support",
-      hint: "use a server that is not a cluster, or remove history, presence and \"disconnect\"")
-    let usesScripts = uses.history || uses.presence || uses.records
-    guard let objection = layout.clusterObjection ?? (usesScripts ? others : nil),
+      text: "history and presence do not support",
+      hint: "use a server that is not a cluster, or remove history and presence")
+    let views = LayerFailure(
+      text: "views that are asked \"disconnect\" do not support",
+      hint: "use a server that is not a cluster, or remove \"disconnect\" from \"on\"")
+    let objection =
+      layout.clusterObjection ?? (uses.records ? views : uses.history || uses.presence ? others : nil)
+    guard let objection,
       try await connector.isCluster()
     else { return nil }
     return LayerFailure(

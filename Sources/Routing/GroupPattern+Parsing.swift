@@ -80,6 +80,13 @@ extension GroupPattern {
     }
     index = close + 1
     let capture = try PathPatternParser(text).capture(start..<index)
+    // `<int>` is any text, called "int": in a path it may be so named, and here names mean nothing.
+    let written = bytes[start..<index]
+    if !written.contains(UInt8(ascii: ":")), PathConverter(rawValue: capture.name) != nil {
+      throw fault(
+        "\"<\(capture.name)>\" is no converter but any text with the name \"\(capture.name)\"", start..<index,
+        hint: "write <\(capture.name):id>")
+    }
     return .converted(capture.converter ?? .str, name: capture.name)
   }
 

@@ -112,6 +112,7 @@ struct ExplainCommand: ParsableCommand {
     if let refusal { return text + "answers    \(isClosed ? "4400" : "400"): \(refusal)\n" }
     text += "consumer   \(route.consumer.summary.printable)\n"
     text += captures(match)
+    if let view = route.consumer.view { text += ExplainedView(view: view, captures: match.captures).text }
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
     for option in route.options.explained {
       let gap = String(repeating: " ", count: max(1, 11 - option.name.count))
@@ -143,6 +144,7 @@ struct ExplainCommand: ParsableCommand {
 
   private func explain(_ groups: GroupConfiguration, _ captures: Captures) -> String {
     var text = ""
+    if groups.templates.isEmpty { text += "group      none\n" }
     for template in groups.templates {
       text += "group      \((template.name(for: captures) ?? missing(template, captures)).printable)\n"
     }

@@ -76,7 +76,8 @@ extension HTTPAction {
 extension PublishConfiguration {
   var summary: String {
     "publish \(groups.map(\.text).joined(separator: ", "))"
-      + (isAnonymous ? " (anybody)" : tokens.isEmpty ? "" : " (token)")
+      + (wire == .grip ? ", protocol grip" : "")
+      + (isAnonymous ? " (anybody)" : tokens.isEmpty && secrets.isEmpty ? "" : " (token)")
   }
 }
 
@@ -90,7 +91,8 @@ extension UpstreamConfiguration {
 
 extension ConsumerConfiguration {
   var summary: String {
-    switch groups?.writers {
+    if let view { return "view \(view.question.shownURL)" }
+    return switch groups?.writers {
     case nil, .everyone: upstream?.summary ?? type.rawValue
     case .nobody: "\(type.rawValue) (clients cannot publish)"
     case .authenticated: "\(type.rawValue) (anonymous clients cannot publish)"

@@ -15,8 +15,9 @@ struct ValidateCommand: AsyncParsableCommand {
       --without-secrets is for a CI job without secrets: unset variables and missing secrets are not reported. Everything \
       else is checked.
 
-      --connect connects to every Redis host of the layers, and sends an event from one process to another. With --django, \
-      a Django project also exchanges an event with Sluice in both directions, through each layer.
+      --connect connects to every Redis host of the layers, and sends an event from one process to another. It asks the view \
+      of each route with "consumer: view" whether it would answer. With --django, a Django project also exchanges an event \
+      with Sluice in both directions, through each layer.
 
       --groups also prints the groups that each route can reach, the clients that can reach them, and the other routes \
       that can reach the same groups, with an example; --format json has them as "groups".
@@ -46,7 +47,7 @@ struct ValidateCommand: AsyncParsableCommand {
   @Flag(help: "Also print which clients can reach which groups.")
   var groups = false
 
-  @Flag(help: "Connect to the channel layers, and send events through them.")
+  @Flag(help: "Connect to the channel layers, and send events through them; ask the views.")
   var connect = false
 
   @Option(
@@ -85,7 +86,12 @@ struct ValidateCommand: AsyncParsableCommand {
         Output.print("\(path): good (\(count(configuration)))".printable + "\n")
       } else {
         reports.append(report)
-        if format == .text { Output.print(report.rendered(.text)) }
+        if format == .text {
+          Output.print(report.rendered(.text))
+          if let configuration = loaded.configuration, connect {
+            Output.print(tried(configuration).printable + "\n")
+          }
+        }
       }
       if format == .text, let table { Output.print("\n" + table.text + "\n") }
     }
@@ -94,24 +100,35 @@ struct ValidateCommand: AsyncParsableCommand {
     if !isGood { throw ExitCode(1) }
   }
 
-  /// The report, with the findings of trying the layers if the file has no errors.
+  /// The report, with the findings of trying the layers and the views if the file has no errors.
   private func tried(_ loaded: LoadedConfiguration) async throws -> FindingReport {
     guard connect, let configuration = loaded.configuration else { return loaded.report }
     let found = try await LayerTrial.run(
       configuration, django: django.map { DjangoProject(settings: $0, python: python ?? "python3") })
-    return loaded.report.adding(found)
+    return loaded.report.adding(found + (await ViewTrials.run(configuration)))
   }
 
   private func count(_ configuration: Configuration) -> String {
     let webSocket = configuration.served.webSocketRoutes.count
     let http = configuration.served.httpRoutes.count
     var text = "application \(configuration.served.name), \(webSocket) websocket and \(http) http routes"
-    let redis = configuration.channelLayers.filter { if case .redis = $0.backend { true } else { false } }
-    if connect {
-      text += redis.isEmpty ? "; no Redis layer to try" : "; tried \(django == nil ? "" : "with Django: ")"
-      text += redis.map(\.alias).joined(separator: ", ")
-    }
+    if connect { text += "; \(tried(configuration))" }
     return text
+  }
+
+  /// What was tried: `tried with Django: default; asked 2 views`.
+  private func tried(_ configuration: Configuration) -> String {
+    let redis = configuration.channelLayers.filter { if case .redis = $0.backend { true } else { false } }
+    let names = redis.map(\.alias).joined(separator: ", ")
+    let layers =
+      switch (redis.isEmpty, django == nil) {
+      case (true, true): "no Redis layer to try"
+      case (true, false): "no Redis layer to try, so Django was not tried"
+      case (false, true): "tried \(names)"
+      case (false, false): "tried with Django: \(names)"
+      }
+    let views = configuration.served.webSocketRoutes.count { $0.consumer.view != nil }
+    return layers + (views == 0 ? "" : "; asked \(views) \(views == 1 ? "view" : "views")")
   }
 }
 

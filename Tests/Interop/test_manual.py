@@ -27,7 +27,7 @@ YAML = [block for block in BLOCKS if block.language == "yaml"]
 
 # The mapping around a part of a file, if the part does not name one itself.
 FRAME = {
-    "installed_apps": "installed_apps: [echo, chat, broadcast, proxy]\n",
+    "installed_apps": "installed_apps: [echo, chat, broadcast, proxy, view]\n",
     "channel_layers": "channel_layers: {default: {backend: memory}}\n",
     "auth": 'auth: {users: {jwt: {secret: {env: TOKEN_SECRET}}}, site: {callback: {url: "http://127.0.0.1:8001/me/"}}}\n',
     "applications": "applications: {main: {websocket: [{path: ws/frame/, consumer: echo}]}}\n",
@@ -162,6 +162,14 @@ def test_every_example_is_named():
     for folder in (ROOT / "examples").iterdir():
         assert f"](examples/{folder.name})" in README.read_text(), folder.name
         assert f"](../examples/{folder.name})" in DOCS["README.md"].read_text(), folder.name
+
+
+def test_every_construct_of_a_consumer_is_shown_by_a_test():
+    """The table of what becomes of a consumer names them."""
+    named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", DOCS["django.md"].read_text())
+    assert len(named) > 25
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "Tests/Interop" / file).read_text() if test else (ROOT / "Tests/Interop" / file).exists(), (file, test)
 
 
 def test_every_page_is_found_from_both_indices():

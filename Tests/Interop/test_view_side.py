@@ -275,3 +275,40 @@ def test_one_file_is_copied():
     """`sockets.py` needs nothing but Django."""
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", SOCKETS.read_text().split('"""', 2)[2], re.M))
     assert imported - set(sys.stdlib_module_names) == {"django"}
+
+
+def test_what_the_six_apps_answer(house):
+    """In the order in which it is done: what is announced before joining, and before leaving."""
+
+    def session(path: str, **record) -> Asker:
+        return Asker(house.gunicorn.url(path), user=1, **record)
+
+    chat = session("/ws/chat/")
+    came = {"type": "chat.join", "room_id": 1, "username": "anna"}
+    assert chat.receive({"command": "join", "room": 1}) == [
+        {"publish": {"group": "room_1", "event": came}}, {"join": "room_1"}, {"send": {"json": {"join": "1", "title": "the garden"}}},
+    ]  # fmt: skip
+    assert chat.receive({"command": "send", "room": 1, "message": "x"}) == [{"send": {"json": {"error": "ROOM_ACCESS_DENIED"}}}]
+    chat.record["groups"] = ["room_1"]
+    left = {"publish": {"group": "room_1", "event": came | {"type": "chat.leave"}}}
+    assert chat.receive({"command": "leave", "room": 1}) == [left, {"leave": "room_1"}, {"send": {"json": {"leave": "1"}}}]
+    assert chat.disconnect() == [left]
+
+    taxi = session("/ws/taxi/")
+    asked = taxi.receive({"type": "create.trip", "data": {"start": "station"}})
+    trip = asked[0]["publish"]["event"]["data"]
+    assert asked[1:] == [{"join": str(trip["id"])}, {"send": {"json": {"type": "echo.message", "data": trip}}}]
+    assert taxi.connect() == [{"join": str(trip["id"])}]
+
+    board = session("/ws/board/1/")
+    assert board.connect() == [{"send": {"json": {"type": "board", "strokes": []}}}]
+    assert board.ask("receive", messages=[{"n": 1, "bytes": "AP8="}])["do"] == [{"publish": {"group": "board_1", "bytes": "AP8=", "to": "others"}}]
+
+    notices = session("/ws/notices/")
+    assert notices.connect() == [{"send": {"json": {"unread": 0, "last": 0}}}]
+    assert notices.receive({"read": 1}) == [{"publish": {"group": "user_1", "event": {"type": "notices_count", "unread": 0}}}]
+
+    here, tab = session("/ws/presence/hall/"), session("/ws/presence/hall/")
+    assert here.connect() == tab.connect() == [{"publish": {"group": "presence_hall", "event": {"type": "presence.list", "names": ["anna"]}}}]
+    assert here.disconnect()[0]["publish"]["event"]["names"] == ["anna"]
+    assert tab.disconnect()[0]["publish"]["event"]["names"] == []

@@ -1,10 +1,8 @@
 import ChannelLayers
-import Foundation
 import LayerTestSupport
 import Logging
 import NIOPosix
 import Routing
-import TestSupport
 import Testing
 
 @testable import GatewayConfig
@@ -17,10 +15,6 @@ enum BackEndKind: CaseIterable {
   case redisCore
   case redisPubSub
 
-  static let redis = ["/usr/bin", "/usr/local/bin"].map { "\($0)/redis-server" }.first {
-    FileManager.default.isExecutableFile(atPath: $0)
-  }
-
   /// Whether several processes can use one layer.
   var isShared: Bool {
     switch self {
@@ -30,7 +24,7 @@ enum BackEndKind: CaseIterable {
   }
 
   /// Those that can run here.
-  static var here: [BackEndKind] { allCases.filter { redis != nil || !$0.isShared } }
+  static var here: [BackEndKind] { allCases.filter { LocalRedis.program != nil || !$0.isShared } }
 
   fileprivate func make(at socket: String) -> any LayerBackend {
     var rules = HistoryRules()
@@ -153,21 +147,11 @@ private struct LayerProcess {
 private func withProcesses(
   of kind: BackEndKind, _ body: ([LayerProcess]) async throws -> Void
 ) async throws {
-  let folder = try TemporaryFolder()
-  let server = Process()
-  if kind.isShared, let redis = BackEndKind.redis {
-    server.executableURL = URL(filePath: redis)
-    server.arguments = [
-      "--port", "0", "--unixsocket", folder.path("s"), "--save", "", "--dir", folder.path,
-    ]
-    server.standardOutput = FileHandle.nullDevice
-    try server.run()
-  }
-  // The server was started on a thread that blocks signals, and so it blocks them too, except this one.
-  defer { if server.isRunning { kill(server.processIdentifier, SIGKILL) } }
+  let redis = kind.isShared ? try LocalRedis() : nil
+  defer { withExtendedLifetime(redis) {} }
   var processes: [LayerProcess] = []
   for _ in 0..<(kind.isShared ? 2 : 1) {
-    processes.append(try await LayerProcess(kind.make(at: folder.path("s"))))
+    processes.append(try await LayerProcess(kind.make(at: redis?.socket ?? "")))
   }
   try await body(processes)
   for process in processes { await process.stop() }

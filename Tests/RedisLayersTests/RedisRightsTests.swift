@@ -32,9 +32,10 @@ struct RedisRightsTests {
   }
 
   private static func rights(
-    _ layout: RedisLayerConfiguration.Layout, history: Bool = false, presence: Bool = false
+    _ layout: RedisLayerConfiguration.Layout, history: Bool = false, presence: Bool = false,
+    records: Bool = false
   ) -> RedisRights {
-    RedisRights(layer(layout), LayerUses(history: history, presence: presence))
+    RedisRights(layer(layout), LayerUses(history: history, presence: presence, records: records))
   }
 
   /// Every command that is written in the sources of the layers and of their client, by itself or in a script.
@@ -56,7 +57,7 @@ struct RedisRightsTests {
   @Test func `every command that is sent is one that is tried, and none is tried that is not sent`() throws {
     let layouts = [RedisLayerConfiguration.Layout.core, .pubSub]
     let tried = layouts.reduce(into: Set<String>()) { commands, layout in
-      commands.formUnion(Self.rights(layout, history: true, presence: true).commands)
+      commands.formUnion(Self.rights(layout, history: true, presence: true, records: true).commands)
     }
     // AUTH and HELLO need no right, and SENTINEL is said to another server.
     #expect(try Self.used().subtracting(["AUTH", "HELLO", "SENTINEL"]) == tried.union(RedisRights.optional))
@@ -84,6 +85,16 @@ struct RedisRightsTests {
         +hgetall +hmget +hset +ping +psubscribe +publish +sadd +select +set +smembers +spop +srem +subscribe \
         +time +unsubscribe +xadd +xdel +xrange
         """)
+  }
+
+  @Test func `a user of views that are told the ends of sessions`() {
+    #expect(
+      Self.rights(.pubSub, records: true).rules.joined(separator: " ") == """
+        ~asgi:sluice:views:* &* +del +eval +evalsha +exists +expire +hdel +hget +hgetall +hscan +hset +ping \
+        +psubscribe +publish +select +set +subscribe +unsubscribe
+        """)
+    let added = Self.rights(.core, records: true).commands.subtracting(Self.rights(.core).commands)
+    #expect(added == ["HGET", "HSCAN"])
   }
 
   @Test func `what is missing is a sentence, and the command that mends it`() {

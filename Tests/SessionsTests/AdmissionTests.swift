@@ -37,7 +37,7 @@ private let yaml = """
           - {path: ws/late/, consumer: chat, group: "user_{user}", auth: late}
           - {path: "ws/kept/<slug:room>/", consumer: chat, group: "kept_{room}", history: {messages: 10}}
           - {path: "ws/proxied/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:9/{rest}"}
-          - {path: "ws/viewed/<slug:room>/", consumer: view, group: "chat_{room}", auth: api, url: "http://127.0.0.1:9/", secret: {env: KEY}}
+          - {path: "ws/viewed/<slug:room>/", consumer: view, group: "viewed_{room}", auth: api, url: "http://127.0.0.1:9/", secret: {env: KEY}}
           - {path: ws/rpc/, consumer: view, url: "http://127.0.0.1:9/", secret: {env: KEY}}
           - {path: ws/guarded/, consumer: proxy, to: "ws://127.0.0.1:9/inside/", auth: api}
   """
@@ -255,11 +255,14 @@ struct AdmissionTests {
       ("/ws/rpc/", [.notViewed], ["view", "refuse 403: this user has no permission for this path"]),
       (
         "/ws/viewed/lobby/", [.user("5"), .subscribed, .viewedAs("7")],
-        ["ask api", "subscribe chat_lobby in default", "view 5 in chat_lobby", "accept 7 in chat_lobby"]
+        [
+          "ask api", "subscribe viewed_lobby in default", "view 5 in viewed_lobby",
+          "accept 7 in viewed_lobby",
+        ]
       ),
       (
         "/ws/viewed/lobby/", [.user("5"), .notSubscribed],
-        ["ask api", "subscribe chat_lobby in default", away]
+        ["ask api", "subscribe viewed_lobby in default", away]
       ),
       ("/ws/guarded/", [.unauthenticated], ["ask api", "refuse 401: a token is needed"]),
       ("/sse/lobby/", [.subscribed], ["subscribe chat_lobby in default", "accept in chat_lobby"]),
@@ -328,7 +331,7 @@ struct AdmissionTests {
         // The session that is there by then takes orders itself.
         "/ws/viewed/lobby/", [.user("5"), .subscribed],
         [
-          "viewed": "accept 5 in chat_lobby",
+          "viewed": "accept 5 in viewed_lobby",
           "notViewed": "refuse 403: this user has no permission for this path",
           "timedOut": "refuse 503: The application does not answer; try again later.", "stopped": stopping,
           "stoppedBeforeRequest": stopping,

@@ -2,11 +2,14 @@ import Bytes
 import Consumers
 import GatewayConfig
 import Sessions
+import Transport
 import WebSocketCore
 
 /// Decides which clients may use a `publish` route: those with one of its tokens, or authenticated ones.
 struct PublishAccess: Sendable {
   private let tokens: [[UInt8]]
+  /// Which sign the tokens of `protocol: grip`.
+  private let secrets: [Secret]
   private let isAnonymous: Bool
   private let auth: RouteAuthenticator?
 
@@ -21,6 +24,7 @@ struct PublishAccess: Sendable {
   init(_ configuration: PublishConfiguration, _ auth: RouteAuthenticator?) {
     self.auth = auth
     tokens = configuration.tokens.map { Array($0.utf8) }
+    secrets = configuration.secrets
     isAnonymous = configuration.isAnonymous
   }
 
@@ -32,9 +36,18 @@ struct PublishAccess: Sendable {
     var isKnown = false
     for known in tokens where Self.isEqual(token ?? [], known) { isKnown = true }
     if isKnown { return .known(.token) }
+    if !secrets.isEmpty, let token {
+      let text = String(decoding: token, as: UTF8.self)
+      let fault = GripToken.fault(in: text, signedBy: secrets, at: WallClock.secondsSinceEpoch)
+      guard let fault else { return .known(.token) }
+      throw PublishRefusal(.publishTokenNotValid, fault, facts: ["hint": Self.hintAboutTokens])
+    }
     if let auth { return .unknown(auth) }
     throw PublishRefusal(token == nil ? .publishNeedsToken : .publishTokenNotValid)
   }
+
+  private static let hintAboutTokens =
+    "\"secret\" has to be the key of the back end's GRIP_URL, which needs an iss too; and the clocks have to agree"
 
   /// - Throws: 401, 403, or what the view of a callback or a permission has answered.
   static func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {

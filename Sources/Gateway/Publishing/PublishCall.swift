@@ -207,6 +207,7 @@ extension PublishCall {
 
 extension PublishCall {
   private func publish(_ body: [UInt8], _ caller: PublishEndpoint.Caller) throws(PublishRefusal) {
+    guard endpoint.configuration.wire == .json else { return try publishGrip(body, caller) }
     if exchange.known == nil { try checkType() }
     let keyFields = exchange.known?.keyFields ?? exchange.request.values(of: "idempotency-key")
     // Here without closures, since most bodies are small.

@@ -13,11 +13,13 @@ import WebSocketCore
 final class PublishEndpoint: Sendable {
   let configuration: PublishConfiguration
   let access: PublishAccess
-  private let route: String
+  let route: String
   let layer: any LayerBackend
   let application: GatewayConfig.ApplicationConfiguration
   let surroundings: ServedApplication.Surroundings
   private let knownTypes: KnownTypes
+  /// Of lines about what `protocol: grip` passes over.
+  let passedOverPace = SharedLogPace(most: 1)
 
   /// - Parameter application: whose routes deliver what is published.
   init(

@@ -56,16 +56,21 @@ struct PublishRequest: Sendable {
       )
     }
     for group in groups {
-      guard GroupName.isOpen(group) else {
-        throw PublishRefusal(
-          malformed:
-            "\"\(RequestObject.shown(group))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
-        )
-      }
-      guard mayName(group) else {
-        throw PublishRefusal(.publishNotAllowed, "this route may not publish to the group \"\(group)\"")
-      }
+      try Self.check(group: group, mayName)
       events.append(GroupEvent(event, to: group))
+    }
+  }
+
+  /// - Parameter mayName: whether the route allows the group.
+  static func check(group: String, _ mayName: (String) -> Bool) throws(PublishRefusal) {
+    guard GroupName.isOpen(group) else {
+      throw PublishRefusal(
+        malformed:
+          "\"\(RequestObject.shown(group))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
+      )
+    }
+    guard mayName(group) else {
+      throw PublishRefusal(.publishNotAllowed, "this route may not publish to the group \"\(group)\"")
     }
   }
 

@@ -29,9 +29,9 @@ package struct PublishTarget: Sendable {
     let application = configuration.served
     let publishing = zip(application.httpRoutes, application.httpRouter.routes).compactMap {
       (route, pattern) -> (publish: PublishConfiguration, pattern: RoutePath)? in
-      guard case .publish(let publish) = route.action, publish.operations.contains(operation) else {
-        return nil
-      }
+      guard case .publish(let publish) = route.action, publish.wire == .json,
+        publish.operations.contains(operation)
+      else { return nil }
       return (publish, pattern)
     }
     guard !publishing.isEmpty else {

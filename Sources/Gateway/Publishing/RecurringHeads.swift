@@ -77,6 +77,8 @@ struct KnownPublisher: Sendable {
 extension PublishEndpoint {
   /// - Returns: nil for a request that does not publish, that is not allowed to, or whose client is known only after its authentication.
   fileprivate func knownPublisher(_ request: RequestHead, _ place: HTTPPlace) -> KnownPublisher? {
+    // A token of GRIP expires, so that each is looked at.
+    guard configuration.wire == .json else { return nil }
     // A body that waits to be asked for, and another protocol behind the request, are left to the usual way.
     guard request.method == "POST", !request.fields.has("expect"), !request.fields.has("upgrade"),
       case .known(let lane)? = try? access.client(of: request),

@@ -48,9 +48,12 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case impersonation
   case reservedGroup = "reserved-group"
   case needlessShared = "needless-shared"
+  // Views.
+  case viewExposed = "view-exposed"
   // Found by trying, `validate --connect`.
   case layerUnreachable = "layer-unreachable"
   case djangoDisagrees = "django-disagrees"
+  case viewDisagrees = "view-disagrees"
 
   /// The meaning of the code in one sentence: the description of its SARIF rule.
   package var summary: String {
@@ -99,7 +102,9 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
     case .impersonation: "Clients can send what is shown as another user's message."
     case .reservedGroup: "A group can have a name that is reserved for Sluice."
     case .needlessShared: "The key \"shared\" has no effect."
+    case .viewExposed: "Clients can ask a view what only Sluice may ask."
     case .layerUnreachable: "A channel layer was tried and did not deliver events."
+    case .viewDisagrees: "A view was asked and did not answer as it has to."
     case .djangoDisagrees: "A Django project does not use the same channel layer."
     }
   }

@@ -61,7 +61,9 @@ package struct GroupTable: Sendable {
     let own = row.groups
     var facts = [own.use.access.words, own.use.audience.shortWords]
     if own.key == .subscribe { facts[0] = "may subscribe" }
-    if own.key == .view { facts[0] = "a view may name it" }
+    if own.key == .view {
+      facts[0] = "a view may \(own.use.access.writes ? "join and publish to" : "name") it"
+    }
     if own.use.isShared { facts.append("shared") }
     var text = Self.wrapped("\(own.use.pattern.text): \(facts.joined(separator: ", "))", indent: 4)
     for encounter in row.neighbours { text += line(encounter) }

@@ -18,8 +18,9 @@ extension Key {
   private static let streamLimits =
     "`send_queue` for the event streams of the route, as in [limits](#limits)."
   private static let fromView = """
-    The groups that the answer of a `callback` may name in `groups`: `[drivers, "room_<int:id>"]`, with path converters and `*`. A \
-    client whose answer names another one gets 503. See [Groups that a view names](groups.md#groups-that-a-view-names).
+    The groups that the answer of a `callback` may name in `groups`, and what a view may join and publish to (`consumer: view`): \
+    `[drivers, "room_<int:id>"]`, with path converters and `*`. A client whose callback names another one gets 503. See [Groups that a \
+    view names](groups.md#groups-that-a-view-names).
     """
   private static let shared =
     "`true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md)."
@@ -96,7 +97,10 @@ extension Key {
     ),
     Key(
       "group", webSocketOptions, groups, required: [.webSocketRoute], needs: ["consumer"], of: ofGroups,
-      "The group: `chat_{room}`, or a list. What a client sends goes to the first."),
+      """
+      The group: `chat_{room}`, or a list. What a client sends goes to the first. `view` needs none.
+      """
+    ).sparing(.view),
     Key(
       "subscribe", webSocketOptions, groups, needs: ["consumer"], of: ofGroups,
       "Patterns of the groups that a client may join as well: `[ticker_*]`."),
@@ -225,6 +229,18 @@ extension Key {
       """
       A secret of at least 16 characters, or a list of secrets. With a list, a new secret can be given out before the old one is \
       withdrawn.
+      """),
+    Key(
+      "protocol", [.publish], .choice(of: PublishConfiguration.Wire.self), standard: "`json`",
+      """
+      How requests are written: `json`, or `grip` for back ends that publish with `django-grip` or `gripcontrol`, as to pushpin. \
+      See [from pushpin or Fanout](grip.md).
+      """),
+    Key(
+      "secret", [.publish], .oneOrMore(.secret),
+      """
+      With `protocol: grip`: the `key` of the back end's `GRIP_URL`, at least 16 bytes, with which it signs its tokens (JWT, HS256). A list \
+      while it is changed. Where that URL has no `iss`, the back end sends the key itself: write it as `token`.
       """),
     Key(
       "anonymous", [.publish], .truth, standard: "`false`",

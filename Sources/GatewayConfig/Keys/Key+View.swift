@@ -32,7 +32,8 @@ extension Key {
       `true`: questions have no signature, and `secret` is left out. Only with a Unix socket, which no client reaches.
       """),
     ofView(
-      "on", .list(.choice(of: ViewConfiguration.Event.self), atLeast: 1), standard: "`[connect, receive]`",
+      "on", .list(.choice(of: ViewConfiguration.Event.self), atLeast: 1),
+      standard: "`[connect, receive]`; all three with `protocol: websocket-over-http`",
       """
       What the view is asked about. `connect` decides who gets in, `receive` brings messages, and `disconnect` says who has gone.
       """),
@@ -89,7 +90,8 @@ extension Key {
     ofView(
       "protocol", .choice(of: ViewConfiguration.Wire.self), standard: shown(anyView.wire.rawValue), home: nil,
       """
-      How questions are written: `json`, or `websocket-over-http` as pushpin and Fastly Fanout write them (`application/websocket-events`).
+      How questions are written: `json`, or `websocket-over-http` as pushpin and Fastly Fanout write them (`application/websocket-events`). \
+      See [from pushpin or Fanout](grip.md).
       """),
   ]
 }

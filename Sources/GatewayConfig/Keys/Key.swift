@@ -14,6 +14,8 @@ package struct Key: Sendable {
   package var needs: [String]
   /// The consumers that it is an option of; nil if it belongs to none of them.
   var consumers: [ConsumerType]?
+  /// Those of them that can do without it where it is required.
+  var spareConsumers: [ConsumerType] = []
   /// What `explain` says of its value, if it is declared as a `RouteOption`; nil if it is not.
   var optionText: (@Sendable (RouteOptions) -> String?)?
   /// What holds without it, as the reference says it; empty if that needs no words.
@@ -38,6 +40,18 @@ package struct Key: Sendable {
     self.standard = standard
     self.home = home
     self.meaning = meaning
+  }
+
+  /// The same key, which some consumers can do without where it is required.
+  func sparing(_ consumers: ConsumerType...) -> Key {
+    var key = self
+    key.spareConsumers = consumers
+    return key
+  }
+
+  /// Whether a consumer needs it.
+  func isNeeded(by type: ConsumerType, at place: KeyPlace) -> Bool {
+    required.contains(place) && consumers?.contains(type) == true && !spareConsumers.contains(type)
   }
 
   static func shown(_ value: Duration) -> String { "`\(value.written)`" }

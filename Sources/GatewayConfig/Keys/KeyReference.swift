@@ -8,9 +8,22 @@ package enum KeyReference {
     var hasPaths = false
     /// Whether it says for which protocol a key is.
     var hasProtocols = false
+    /// The consumer whose own options it has; nil for a section with the other keys of its places.
+    var consumer: ConsumerType?
+
+    /// The consumers that have a section for the options that no other has.
+    private static let consumers: Set<ConsumerType> = [.view]
 
     /// The keys whose first place is one of the section's, in the order of the places.
-    package var keys: [Key] { places.flatMap { place in Key.all.filter { $0.places.first == place } } }
+    package var keys: [Key] {
+      places.flatMap { place in
+        Key.all.filter { key in
+          let owner = key.consumers?.count == 1 ? key.consumers?.first : nil
+          return key.places.first == place
+            && (owner.map(Self.consumers.contains) == true ? owner == consumer : consumer == nil)
+        }
+      }
+    }
   }
 
   package static let sections = [
@@ -20,6 +33,7 @@ package enum KeyReference {
       hasPaths: true),
     Section(title: "Limits", places: [.limits, .perAddress, .perUser, .ping, .rate], hasPaths: true),
     Section(title: "Routes", places: [.webSocketRoute, .httpRoute, .httpRoutes], hasProtocols: true),
+    Section(title: "Keys of view", places: [.webSocketRoute], consumer: .view),
     Section(title: "Keys of history", places: [.history]),
     Section(title: "Keys of events", places: [.eventStream]),
     Section(title: "Keys of publish", places: [.publish]),
@@ -114,7 +128,7 @@ extension KeyReference.Section {
     let head = ["key"] + (hasProtocols ? ["protocol"] : []) + ["meaning", "default"]
     let rows = rows.map { keys in
       ["`\(name(of: keys[0]))`"] + (hasProtocols ? [protocols(of: keys)] : [])
-        + [keys[0].fullMeaning, keys[0].standard]
+        + [consumer == nil ? keys[0].fullMeaning : keys[0].meaningWithRange, keys[0].standard]
     }
     return KeyReference.table(head, rows)
   }
@@ -143,13 +157,17 @@ extension KeyReference.Section {
 extension Key {
   /// Its meaning, with the consumers that it is for and the values that it takes.
   fileprivate var fullMeaning: String {
-    var text = meaning
+    var text = ""
     if let consumers, consumers.count < ConsumerType.allCases.count {
       let names = consumers.map { "`\($0.rawValue)`" }
-      text = names.joined(last: "and") + " only. " + text
+      text = names.joined(last: "and") + " only. "
     }
-    if let range = value.range(besides: meaning) { text += " " + range }
-    return text
+    return text + meaningWithRange
+  }
+
+  fileprivate var meaningWithRange: String {
+    guard let range = value.range(besides: meaning) else { return meaning }
+    return meaning + " " + range
   }
 
   fileprivate var firstSentence: String {

@@ -114,8 +114,11 @@ package enum KeySchema: String, Sendable, CaseIterable {
   private static func fit(_ type: ConsumerType, at place: KeyPlace) -> JSON {
     let options = Key.options(at: place)
     let strangers = options.filter { $0.consumers?.contains(type) == false }.map(\.name)
-    let needed = options.filter { $0.required.contains(place) && $0.consumers?.contains(type) == true }
-    let fit = needed.isEmpty ? without(strangers) : without(strangers).with(required(needed.map(\.name)))
+    let needed = options.filter { $0.isNeeded(by: type, at: place) }
+    var fit = needed.isEmpty ? without(strangers) : without(strangers).with(required(needed.map(\.name)))
+    if type == .view, place == .webSocketRoute {
+      fit = fit.with(["anyOf": .array(["secret", "unsigned"].map { required([$0]) })])
+    }
     return rule("consumer", is: [type.rawValue], fit)
   }
 

@@ -30,6 +30,7 @@ struct ApplicationReader {
     }
     reportUnmet(groups)
     IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
+    ExposureReport(reading: context.reading, webSocket: webSocket, http: http).report()
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
       webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,

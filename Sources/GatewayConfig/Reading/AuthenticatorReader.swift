@@ -60,7 +60,7 @@ struct AuthenticatorReader {
     if let value = mapping.value("audience") { jwt?.audiences = readNames(value, "\"audience\"") }
     if let value = mapping.value("issuer") { jwt?.issuers = readNames(value, "\"issuer\"") }
     if let time = mapping.duration("leeway") { jwt?.leeway = time }
-    if let user = mapping.value("user").flatMap(readUser) {
+    if let user = mapping.value("user").flatMap({ readUser($0, example: "user_id") }) {
       jwt?.user = user.name
       jwt?.userType = user.type
       userType = user.type
@@ -154,8 +154,10 @@ struct AuthenticatorReader {
     return scheme
   }
 
+  /// - Parameter words: the places that need no name and are possible here.
   private func readSources(
-    _ node: Node, hint: String = "remove it for [header, subprotocol]"
+    _ node: Node, among words: [PlainSource] = PlainSource.allCases,
+    hint: String = "remove it for [header, subprotocol]"
   ) -> [TokenSource]? {
     guard let items = reading.list(node, "\"from\"") else { return nil }
     if items.isEmpty {
@@ -165,7 +167,7 @@ struct AuthenticatorReader {
     }
     var sources: [TokenSource] = []
     for item in items {
-      guard let source = readSource(item) else { continue }
+      guard let source = readSource(item, among: words) else { continue }
       if sources.contains(source) {
         reading.findings.error(
           .duplicateName, "this entry is listed twice", at: item.range, hint: "remove one")
@@ -180,19 +182,14 @@ struct AuthenticatorReader {
     case header, subprotocol, message
   }
 
-  private func readSource(_ node: Node) -> TokenSource? {
+  private func readSource(_ node: Node, among words: [PlainSource]) -> TokenSource? {
     if case .scalar(let scalar) = node.content {
       if scalar.text == "cookie" || scalar.text == "query" {
         return reading.refuse(
           .invalidValue, "\"\(scalar.text)\" needs a name", at: node.range,
           hint: "write {\(scalar.text): token}")
       }
-      switch reading.choice(node, "an entry of \"from\"", of: PlainSource.self) {
-      case .header: return .header
-      case .subprotocol: return .subprotocol
-      case .message: return .message
-      case nil: return nil
-      }
+      return readPlainSource(node, scalar.text, among: words)
     }
     guard let mapping = MappingCursor(node, .tokenSource, reading) else { return nil }
     let cookie = mapping.value("cookie")
@@ -213,6 +210,23 @@ struct AuthenticatorReader {
         hint: "letters, digits, \"-\" and \"_\"")
     }
     return cookie != nil ? .cookie(name) : .query(name)
+  }
+
+  private func readPlainSource(_ node: Node, _ text: String, among words: [PlainSource]) -> TokenSource? {
+    guard reading.scalar(node, "an entry of \"from\"") != nil else { return nil }
+    let names = words.map(\.rawValue)
+    if PlainSource(rawValue: text) == nil {
+      reading.findings.error(
+        .invalidValue, "\"\(text)\" is not a value for an entry of \"from\"", at: node.range,
+        hint: NearestName.of(text, in: names).map { "did you mean \"\($0)\"?" }
+          ?? "write \(names.joined(separator: ", ")), {cookie: NAME} or {query: NAME}")
+    }
+    return switch PlainSource(rawValue: text) ?? NearestName.of(text, in: names).flatMap(PlainSource.init) {
+    case .header: .header
+    case .subprotocol: .subprotocol
+    case .message: .message
+    case nil: nil
+    }
   }
 
   // MARK: - Keys
@@ -342,7 +356,9 @@ struct AuthenticatorReader {
     let shape = "callback: {url: URL}"
     guard let mapping = MappingCursor(node, .callback, reading, shape: shape) else { return nil }
     let from = mapping.entry("from")
-    let sources = from.flatMap { readSources($0.value, hint: "remove it, or write [header]") }
+    let sources = from.flatMap {
+      readSources($0.value, among: [.header, .subprotocol], hint: "remove it, or write [header]")
+    }
     let reader = QuestionReader(reading: reading, handshake: handshake)
     let standard =
       from == nil ? CallbackConfiguration.standardHeaders : CallbackConfiguration.headersBesideToken
@@ -365,7 +381,7 @@ struct AuthenticatorReader {
           "the view is asked before the client is accepted: write header, subprotocol, {cookie: NAME} or {query: NAME}"
       )
     }
-    if let user = mapping.value("user").flatMap(readUser) {
+    if let user = mapping.value("user").flatMap({ readUser($0, example: "id") }) {
       callback?.user = user.name
       callback?.userType = user.type
       userType = user.type
@@ -375,14 +391,16 @@ struct AuthenticatorReader {
   }
 
   /// A name, or `{claim: NAME, as: TYPE}`.
-  private func readUser(_ node: Node) -> (name: String?, type: UserType?)? {
+  ///
+  /// - Parameter example: the name that most likely is meant.
+  private func readUser(_ node: Node, example: String) -> (name: String?, type: UserType?)? {
     guard case .mapping = node.content else { return reading.word(node, "\"user\"").map { ($0, nil) } }
     guard let mapping = MappingCursor(node, .userClaim, reading) else { return nil }
     let user = (mapping.word("claim"), mapping.choice("as", of: UserType.self))
     mapping.finish()
     if mapping.entries.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"user\" says nothing", at: node.range, hint: "write {claim: user_id, as: int}")
+        .invalidValue, "\"user\" says nothing", at: node.range, hint: "write {claim: \(example), as: int}")
     }
     return user
   }

@@ -8,6 +8,8 @@ struct ReadConsumer {
   /// The option that needs authenticated clients.
   var needsIdentity: Located<String>?
   var options: RouteOptions
+  /// The place of `unsigned: true`.
+  var unsigned: SourceRange?
 }
 
 /// Reads `consumer:` and the options beside it.
@@ -108,7 +110,9 @@ struct ConsumerReader {
         let view = ViewReader(context: context, captures: captures, limits: limits, isPreset: isPreset)
           .read(range, options, values)
       else { return nil }
-      return ReadConsumer(consumer: .view(group, view), groups: templates, options: values)
+      return ReadConsumer(
+        consumer: .view(group, view), groups: templates, options: values,
+        unsigned: view.isUnsigned ? options["unsigned"]?.key.range : nil)
     case .chat:
       guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
       let identity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
@@ -196,12 +200,13 @@ struct ConsumerReader {
     let events = options["events"].map { EventsReader(reading: reading).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options["subscribe"].map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
-    let fromView = options["groups_from_view"].flatMap(reader.readFromView)
+    let fromView = options["groups_from_view"].flatMap { reader.readFromView($0, isAsked: type == .view) }
     let history = options["history"].flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options["group"] else {
       if type == .view {
         let configuration = GroupConfiguration(
-          layer: layer, templates: [], subscribe: subscribe, fromView: fromView, events: events,
+          layer: layer, templates: [], takesMessages: false, subscribe: subscribe, fromView: fromView,
+          events: events,
           options: values, history: history)
         return (configuration, [])
       }
@@ -211,7 +216,8 @@ struct ConsumerReader {
     }
     guard let templates = reader.readTemplates(entry.value) else { return nil }
     let configuration = GroupConfiguration(
-      layer: layer, templates: templates.map(\.value), subscribe: subscribe, fromView: fromView,
+      layer: layer, templates: templates.map(\.value), takesMessages: type != .view, subscribe: subscribe,
+      fromView: fromView,
       events: events,
       options: values, history: history)
     return (configuration, templates)

@@ -29,7 +29,7 @@ struct EventStreamReader {
     }
     let reader = GroupReader(
       reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
-    let fromView = mapping.entry("groups_from_view").flatMap(reader.readFromView)
+    let fromView = mapping.entry("groups_from_view").flatMap { reader.readFromView($0) }
     let groups = mapping.required("group", hint: reader.example("chat"))
     mapping.finish()
     guard let groups, var read = read(groups: groups, layer: layer) else { return nil }

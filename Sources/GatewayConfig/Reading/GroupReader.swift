@@ -52,12 +52,14 @@ struct GroupReader {
   }
 
   /// The groups that the answer of a view may name.
-  func readFromView(_ entry: Node.Entry) -> GroupsFromView? {
+  ///
+  /// - Parameter isAsked: whether the sessions of the route have a view that is asked about them, whether clients authenticate or not.
+  func readFromView(_ entry: Node.Entry, isAsked: Bool = false) -> GroupsFromView? {
     let what = "\"groups_from_view\""
-    if hasIdentity == false {
+    if hasIdentity == false, !isAsked {
       reading.findings.error(
         .missingKey, "\(what) needs \"auth\": the answer of a view names the groups", at: entry.key.range,
-        hint: "add auth: NAME, the name of an authenticator with \"callback\"")
+        hint: "add auth: NAME, the name of an authenticator with \"callback\"; or write consumer: view")
     }
     guard let items = items(of: entry.value, what, atMost: Self.mostPatterns) else { return nil }
     if items.isEmpty {

@@ -8,7 +8,7 @@ struct PublishReader {
   /// The settings that say how clients authenticate.
   let settings: RouteSettings
 
-  private var reading: Reading { context.reading }
+  var reading: Reading { context.reading }
 
   func read(_ entry: Node.Entry) -> PublishConfiguration? {
     guard let mapping = MappingCursor(entry.value, .publish, reading) else { return nil }
@@ -21,13 +21,15 @@ struct PublishReader {
     publish.layer = context.layer(named: mapping.entry("channel_layer"), for: "publish", at: entry.key.range)
     let token = mapping.entry("token")
     if let token { publish.tokens = readTokens(token.value) }
+    let secret = readWire(mapping, into: &publish)
     let anonymous = mapping.entry("anonymous")
     if let anonymous { publish.isAnonymous = reading.truth(anonymous.value, "\"anonymous\"") ?? false }
     let allow = mapping.entry("allow")
     if let allow { publish.operations = readOperations(allow.value) }
     if let size = mapping.byteCount("body") { publish.body = size }
     mapping.finish()
-    check(token, anonymous, allow, publish, at: entry.key.range)
+    check(token ?? secret, anonymous, allow, publish, at: entry.key.range)
+    checkGrip(allow, publish, at: entry.key.range)
     return publish
   }
 
@@ -40,7 +42,7 @@ struct PublishReader {
       reading.findings.error(
         .conflictingKeys,
         "\"anonymous\" lets everyone publish, so it cannot stand beside \"token\" or \"auth\"",
-        at: anonymous.key.range, hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
+        at: anonymous.key.range, hint: "remove \"anonymous\", or \"\(token?.key.value ?? "auth")\"")
     }
     if let allow { checkOrders(allow, publish) }
     if let allow, publish.operations.contains(.events) { checkEvents(allow, publish) }
@@ -51,8 +53,12 @@ struct PublishReader {
     }
     if token == nil, !settings.requiresAuthentication, !publish.isAnonymous {
       reading.findings.error(
-        .missingKey, "\"publish\" needs a \"token\": without it anyone could publish", at: range,
-        hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
+        .missingKey,
+        "\"publish\" needs a \"\(publish.wire == .grip ? "secret" : "token")\": without it anyone could publish",
+        at: range,
+        hint: publish.wire == .grip
+          ? "secret: {env: GRIP_KEY}, the key of GRIP_URL; or anonymous: true"
+          : "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
     }
   }
 

@@ -13,6 +13,8 @@ struct ReadRoute {
   var placesOfPatterns: [SourceRange] = []
   /// The places of `groups_from_view`, in their order.
   var placesOfViewGroups: [SourceRange] = []
+  /// The place of `unsigned: true`.
+  var unsigned: SourceRange?
   var shared: Located<Bool>?
   /// Whether it names an authenticator that does not exist.
   var hasUnknownAuth = false

@@ -367,7 +367,9 @@ final class RouteListReader {
         auth: settings.auth.ofHTTP(
           key.value, isKnown: http.dependsOnIdentity, route.path, at: key.range, reading))
     }
-    if let consumer = answer.consumer {
+    if var consumer = answer.consumer {
+      consumer.consumer.view?.longCaptures = route.path.longCaptures
+      route.unsigned = consumer.unsigned
       route.webSocket = WebSocketRoute(
         name: name, range: route.range, consumer: consumer.consumer, origins: settings.origins,
         subprotocols: answer.subprotocols, limits: settings.limitsOfSession,

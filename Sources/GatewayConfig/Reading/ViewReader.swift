@@ -28,6 +28,10 @@ struct ViewReader {
     if let entry = options["protocol"] {
       view.wire = choice(entry, of: ViewConfiguration.Wire.self) ?? view.wire
     }
+    // A gateway that speaks it tells of all of them.
+    if view.wire == .webSocketOverHTTP, options["on"] == nil {
+      view.on = Set(ViewConfiguration.Event.allCases)
+    }
     if let entry = options["order"] {
       view.order = choice(entry, of: ViewConfiguration.Order.self) ?? view.order
     }
@@ -202,6 +206,12 @@ struct ViewReader {
         .conflictingKeys,
         "\"batch\" has no effect with \"order: none\", which asks about each message at once",
         at: batch.key.range, hint: "remove one of them")
+    }
+    if view.wire == .webSocketOverHTTP, let alive = options["alive"] {
+      reading.findings.error(
+        .conflictingKeys, "\"protocol: websocket-over-http\" has no question of this kind",
+        at: alive.key.range,
+        hint: "remove \"alive\": an answer with Keep-Alive-Interval has a view asked about each session")
     }
     checkSize(view, at: range)
   }

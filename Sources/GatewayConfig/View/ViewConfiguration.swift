@@ -46,11 +46,11 @@ package struct ViewConfiguration: Sendable, Hashable {
   package var secrets: [Secret]
   /// `unsigned:`, whether questions have no signature.
   package var isUnsigned = false
+  /// The captures of `<path:NAME>`: each may be several segments of the URL.
+  package var longCaptures: Set<String> = []
   package var on: Set<Event> = [.connect, .receive]
   /// `alive:`, how often the view is told who is there; nil for never.
   package var alive: Duration?
-  /// The captures of the route that may be several segments of the URL.
-  package var longCaptures: Set<String> = []
   package var wire = Wire.json
   /// `batch:`, the most messages in one question.
   package var batch = 1

@@ -250,28 +250,45 @@ actor RedisRecordsLink: LinkOwner {
   // MARK: - Every sign of life
 
   func tend(beat: Int) async {
-    guard let commands else { return requests.wake() }
-    do throws(RedisFailure) {
+    defer { requests.wake() }
+    guard let commands else { return }
+    var silent: [RecordRegister.Silent] = []
+    await attempt("the sign of life for sessions could not be given", on: commands) {
+      () throws(RedisFailure) in
       let found = try await register.beat(own.names + readings.map(\.lot.name), on: commands)
       note(found)
-      try await takeOver(found.silent, on: commands)
-      try await comeBack(on: commands)
-      try await readLots(on: commands)
-    } catch {
-      notes.write("the sign of life for sessions could not be given", "\(error)")
-      if error.endsConnection { commands.close() }
+      silent = found.silent
     }
-    requests.wake()
+    await takeOver(silent, on: commands)
+    await attempt("sessions could not be taken back", on: commands) { () throws(RedisFailure) in
+      try await comeBack(on: commands)
+    }
+    await readLots(on: commands)
   }
 
-  private func takeOver(
-    _ silent: [RecordRegister.Silent], on connection: RedisConnection
-  ) async throws(RedisFailure) {
+  /// Does a part of the work. What Redis refuses does not keep the other parts from being done: another program may have written something
+  /// under the name of one of the keys.
+  private func attempt(
+    _ failed: String, on connection: RedisConnection, _ work: () async throws(RedisFailure) -> Void
+  ) async {
+    do throws(RedisFailure) {
+      try await work()
+    } catch {
+      notes.write(failed, "\(error)")
+      if error.endsConnection { connection.close() }
+    }
+  }
+
+  private func takeOver(_ silent: [RecordRegister.Silent], on connection: RedisConnection) async {
     guard let kinds = owner.owner?.kinds, !kinds.isEmpty else { return }
     for process in silent where process.id != register.id {
       // After an outage the other processes have time to come back.
       guard process.hasLeft || link.hasBeenUp(for: RecordRegister.life) else { continue }
-      let lots = try await register.take(process.id, kinds, on: connection)
+      var lots: [RecordRegister.TakenLot] = []
+      await attempt("what a process has left could not be taken over", on: connection) {
+        () throws(RedisFailure) in
+        lots = try await register.take(process.id, kinds, on: connection)
+      }
       guard !lots.isEmpty else { continue }
       readings += lots.map { LotReading($0) }
       log.notice(
@@ -321,12 +338,16 @@ actor RedisRecordsLink: LinkOwner {
 // MARK: - Records of others
 
 extension RedisRecordsLink {
-  private func readLots(on connection: RedisConnection) async throws(RedisFailure) {
+  private func readLots(on connection: RedisConnection) async {
     for (lot, kind) in own.parked where !readings.contains(where: { $0.lot.name == lot }) {
       own.unpark(lot)
       readings.append(LotReading(.init(name: lot, kind: kind, lastSign: nil), isOwn: true))
     }
-    for name in readings.map(\.lot.name) { try await readLot(name, on: connection) }
+    for name in readings.map(\.lot.name) {
+      await attempt("the sessions of a process that has ended could not be read", on: connection) {
+        () throws(RedisFailure) in try await readLot(name, on: connection)
+      }
+    }
   }
 
   private func readLot(_ name: String, on connection: RedisConnection) async throws(RedisFailure) {

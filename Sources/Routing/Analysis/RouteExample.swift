@@ -1,5 +1,17 @@
 extension Router {
-  /// The shortest path of the route with these captures; nil if another route would answer it, or if there is none.
+  /// A path that the route answers, with values that a person might write where it takes them; nil if none was found.
+  package func example(ofRoute index: Int, budget: WorkBudget) -> RequestPath? {
+    let captures = routes[index].patterns.flatMap(\.captures)
+    let likely = Dictionary(
+      captures.compactMap { capture in capture.converter.map { (capture.name, $0.sample) } }
+    ) { $1 }
+    if let path = path(ofRoute: index, with: likely, budget: budget) { return RequestPath(text: path) }
+    guard case .found(let path) = search(ofRoute: index, with: [:], budget: budget) else { return nil }
+    return RequestPath(text: path)
+  }
+
+  /// The shortest path of the route with these captures, among which the remainder may be; nil if another route would answer it, or
+  /// if there is none.
   func path(ofRoute index: Int, with values: [String: String], budget: WorkBudget) -> String? {
     let path = language(ofRoute: index, with: values, budget: budget)?.shortest
     return path.flatMap { answers($0, by: index, with: values) ? $0 : nil }
@@ -25,7 +37,20 @@ extension Router {
 
   private func answers(_ path: String, by index: Int, with values: [String: String]) -> Bool {
     guard let match = match(RequestPath(text: path)), match.route == index else { return false }
-    return values.allSatisfy { match.captures[$0.key] == $0.value }
+    return values.allSatisfy { name, value in
+      (name == RoutePattern.remainderName ? match.remainder : match.captures[name]) == value
+    }
+  }
+}
+
+extension PathConverter {
+  /// A value that it takes.
+  fileprivate var sample: String {
+    switch self {
+    case .int: "1"
+    case .str, .slug, .path: "a"
+    case .uuid: "00000000-0000-0000-0000-000000000000"
+    }
   }
 }
 

@@ -26,10 +26,20 @@ struct IdentityCallback: Sendable {
         let why = members.whyNoUser(among: names, as: configuration.userType)
         return AnswerFault(
           reason: "the answer does not name a user: \(why)",
-          hint: "write user: NAME beside callback.url, with the name of the member that names the user")
+          hint: Self.hint(for: configuration.userType, isOther: members.userName(among: names) != nil))
       }
       return AnswerFault(in: members)
     }
+  }
+
+  /// - Parameter isOther: whether there is a user, which is not of the type.
+  private static func hint(for type: UserType?, isOther: Bool) -> String {
+    guard let type else {
+      return "write user: NAME beside callback.url, with the name of the member that names the user"
+    }
+    return isOther
+      ? "take \"as: \(type.rawValue)\" out of \"user\" beside callback.url, or write {claim: NAME, as: \(type.rawValue)} for another member"
+      : "write user: {claim: NAME, as: \(type.rawValue)} beside callback.url, with the name of the member that names the user"
   }
 
   private static func userNames(_ configuration: CallbackConfiguration) -> [String] {

@@ -1,7 +1,7 @@
 import Bytes
 import Crypto
-import GatewayConfig
-import Routing
+package import GatewayConfig
+package import Routing
 import WebSocketCore
 
 /// One question to a view: everything that its answer can depend on.
@@ -37,7 +37,7 @@ extension QuestionConfiguration {
   /// - Parameter long: the captures that may be several segments.
   /// - Returns: nil if the path would have a segment that is missing, `.` or `..` in any spelling, so that a server could read it as
   ///   another path.
-  func target(for captures: Captures, long: Set<String>) -> String? {
+  package func target(for captures: Captures, long: Set<String>) -> String? {
     var isFit = true
     let path = url.path?.filled { name in
       let value = captures[name] ?? ""

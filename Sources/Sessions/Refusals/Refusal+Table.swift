@@ -214,7 +214,7 @@ extension Refusal {
 
   package static let badPlace = Refusal(
     400, "A part of the path cannot be asked about: it is empty, \".\" or \"..\".", .no,
-    when: "The `url` of a `callback` or a `permission` has a capture that could lead to another URL.")
+    when: "The `url` of a `callback`, a `permission` or a view has a capture that could lead to another URL.")
 
   package static let noGroupName = Refusal(
     403, "no valid group name can be made for this user", .no,

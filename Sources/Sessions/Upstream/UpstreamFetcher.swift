@@ -48,12 +48,18 @@ final class UpstreamFetcher: Sendable {
   /// - Parameters:
   ///   - target: the path and the query of the request; nil for the path of a URL without places.
   ///   - fields: the fields of the request; `Host` is added if it is missing.
+  ///   - body: of a POST; nil for a GET.
   ///   - time: for the whole answer.
   ///   - longest: the longest body, in bytes.
   func fetch(
-    target: String? = nil, _ fields: [HeaderField], within time: Duration, longest: Int
+    target: String? = nil, _ fields: [HeaderField], posting body: [UInt8]? = nil, within time: Duration,
+    longest: Int
   ) async throws -> Answer {
     var request = HTTPClientRequest(to: upstream, target: target ?? upstream.fixedPath)
+    if let body {
+      request.method = .POST
+      request.body = .bytes(body)
+    }
     for field in fields { request.headers.add(name: field.name, value: field.value) }
     // AsyncHTTPClient sets no `Host` for a Unix socket, but HTTP/1.1 requires one.
     if !request.headers.contains(name: "host") {

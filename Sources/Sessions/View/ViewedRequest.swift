@@ -1,6 +1,6 @@
 import GatewayConfig
-import Transport
 import Routing
+import Transport
 import WebSocketCore
 
 /// What a view is told of the request that opens a session, made from its head.
@@ -26,7 +26,7 @@ final class ViewedRequest {
   ) {
     guard let target = view.question.target(for: place.captures, long: view.longCaptures) else { return nil }
     self.target = target
-    self.path = path.text
+    self.path = "/" + path.text
     let uri = place.uri(without: hidden)
     query = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[uri.utf8.index(after: $0)...]) } ?? ""
     captures = place.captures

@@ -32,6 +32,7 @@ final class PublishScene {
           - path: publish/
             publish: {groups: ["room", "kept", "g*"], token: {env: TOKEN}, allow: [publish, groups, disconnect, history]}
           - {path: open/, publish: {groups: ["*"], anonymous: true, body: 1KiB}}
+          - {path: grip/publish/, publish: {protocol: grip, groups: ["room"], secret: {env: TOKEN}}}
         websocket:
           - {path: ws/room/, consumer: broadcast, group: room}
           - {path: ws/kept/, consumer: broadcast, group: kept, history: {messages: 100}}

@@ -57,6 +57,42 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
 }
 
 @Suite struct ViewConversationTests {
+  // MARK: - Quiet sessions
+
+  private static func idle(_ idle: ViewAnswer.Idle?) -> ViewOutcome {
+    var answer = ViewAnswer()
+    answer.idle = idle
+    return .answered(answer)
+  }
+
+  @Test func `a view that wants it is asked about a quiet session, until it wants it no more`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    let wanted = Event.answered(.receive(1), Self.idle(.asked(after: .seconds(120))))
+    #expect(conversation.next(wanted).last == .rest(.seconds(120)))
+    #expect(conversation.next(.rested) == [.ask(2, [])])
+    #expect(conversation.next(said("y")) == [])
+    // What has come meanwhile is asked about, and then it rests again.
+    #expect(conversation.next(received(2)) == [.finish(nil), .ask(3, [message(2, "y")]), .readOn])
+    #expect(conversation.next(.rested) == [])
+    #expect(conversation.next(received(3)) == [.finish(nil), .rest(.seconds(120))])
+    #expect(conversation.next(.rested) == [.ask(4, [])])
+    #expect(conversation.next(failed(4, mayHaveRun: true)) == [.rest(.seconds(120))])
+    #expect(conversation.next(.rested) == [.ask(5, [])])
+    #expect(conversation.next(.answered(.receive(5), Self.idle(.silent))) == [.finish(nil)])
+    #expect(conversation.next(.rested) == [])
+  }
+
+  @Test func `a session that has ended rests no more`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(.answered(.receive(1), Self.idle(.asked(after: .seconds(120)))))
+    #expect(conversation.next(.rested) == [.ask(2, [])])
+    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(conversation.next(received(2)) == [.finish(nil), .report])
+    #expect(conversation.next(.rested) == [])
+  }
+
   // MARK: - connect
 
   @Test func `a client is let in, told what the view says, then what was held, and then it is read`() {
@@ -180,7 +216,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
       }
       pauses += pause
       question += 1
-      #expect(conversation.next(.timeIsUp) == [.ask(question, [message(1)])])
+      #expect(conversation.next(.timeIsUp) == [.ask(question, [message(1)]), .readOn])
     }
     #expect((Duration.seconds(30)...Duration.seconds(40)).contains(pauses))
   }

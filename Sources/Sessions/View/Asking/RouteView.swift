@@ -31,7 +31,7 @@ extension ViewConfiguration {
   fileprivate func makeWire() -> any ViewWire {
     switch wire {
     case .json: JSONWire(self)
-    case .webSocketOverHTTP: WebSocketOverHTTPWire(self)
+    case .webSocketOverHTTP: WebSocketOverHTTP(self)
     }
   }
 }

@@ -20,6 +20,10 @@ enum ViewVerdict: Sendable {
     _ answer: UpstreamFetcher.Answer, to question: ViewQuestion, _ request: ViewRequest, size: Int,
     of view: RouteView
   ) {
+    guard !view.wire.isAnswer(answer.status, to: question) else {
+      self = .answered(ViewAnswer())
+      return
+    }
     let page = DjangoPage(answer, to: Question(target: request.target, fields: request.fields))
     let found = AnswerFault(
       reason: page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: request.target))

@@ -22,6 +22,8 @@ struct ViewConversation {
     case joined
     /// The time of `Step.wait` is over.
     case timeIsUp
+    /// The time of `Step.rest` is over.
+    case rested
     /// The session has ended; nothing reaches the client any more.
     case ended(Ending)
   }
@@ -57,6 +59,8 @@ struct ViewConversation {
     case reply(String)
     case end(CloseReason)
     case wait(Duration)
+    /// Nothing is to be asked now: `rested` is to be reported after that long, unless something was asked before.
+    case rest(Duration)
     case readOn
     /// The session has ended: its *disconnect* is due.
     case report
@@ -86,6 +90,9 @@ struct ViewConversation {
   private var isJoining = false
   private var isMistaken = false
   private var patience = ViewPatience()
+  /// After how long without a question the view is asked with no message; nil for never.
+  private var idle: Duration?
+  private var mayRest = false
 
   init(_ rules: ViewRules) {
     self.rules = rules
@@ -119,6 +126,7 @@ struct ViewConversation {
       steps.append(.report)
     }
     if wasHoldingBack, !isHoldingBack, isOpen { steps.append(.readOn) }
+    rest(&steps)
     return steps
   }
 
@@ -134,8 +142,10 @@ struct ViewConversation {
       answered(question, outcome, &steps)
     case (.open, .joined), (.ended, .joined): isJoining = false
     case (_, .timeIsUp): patience.isWaiting = false
+    case (.open, .rested): askNothing(&steps)
     case (.open, .ended(let ending)), (.ended, .ended(let ending)): end(ending)
-    case (_, .began), (_, .mistaken), (_, .message), (_, .answered), (_, .joined), (_, .ended): break
+    case (_, .began), (_, .mistaken), (_, .message), (_, .answered), (_, .joined), (_, .ended), (_, .rested):
+      break
     }
   }
 }
@@ -247,9 +257,25 @@ extension ViewConversation {
     }
   }
 
+  /// What a quiet session is asked about, so that its view hears of it (`Keep-Alive-Interval`).
+  private mutating func askNothing(_ steps: inout [Step]) {
+    guard idle != nil, mayAsk, underWay.isEmpty, answers.isEmpty, waiting.isEmpty else { return }
+    lastQuestion += 1
+    underWay[.receive(lastQuestion)] = []
+    steps.append(.ask(lastQuestion, []))
+  }
+
+  private mutating func rest(_ steps: inout [Step]) {
+    guard mayRest, underWay.isEmpty, answers.isEmpty else { return }
+    mayRest = false
+    if let idle, isOpen { steps.append(.rest(idle)) }
+  }
+
   private mutating func failed(
     _ messages: [ViewQuestion.Message], _ failure: ViewFailure, _ steps: inout [Step]
   ) {
+    // Nothing of the client's was lost.
+    guard !messages.isEmpty else { return mayRest = true }
     let isLost = failure.mayHaveRun && !rules.repeatsReceive
     switch rules.onFailure {
     case .reply:
@@ -297,6 +323,12 @@ extension ViewConversation {
     let answer = answers.removeFirst()
     steps.append(.finish(answer.state))
     if answer.isFirst { steps.append(.release) }
+    mayRest = true
+    switch answer.idle {
+    case nil: break
+    case .silent?: idle = nil
+    case .asked(let time)?: idle = time
+    }
     guard answer.isOfReceive else { return }
     guard answer.hasTakenNothing else { return patience = ViewPatience() }
     // Asked again at once it would be asked without end.

@@ -38,6 +38,8 @@ final class ViewLink {
   /// Events of the answer under way that come back through the layer later.
   private var unreturned: [ViewAnswer.Publication] = []
   private var timer: Timer?
+  /// Of a session that is asked about while it is quiet.
+  private var restTimer: Timer?
   private var part: UnfinishedInput.Part?
   /// The connection is broken: what the client had sent is taken, whether or not the view is ready.
   var isBroken = false
@@ -159,6 +161,7 @@ final class ViewLink {
     self.session = nil
     held = nil
     timer?.cancel()
+    restTimer?.cancel()
     guard let entrance else { return handle(.ended(ending)) }
     self.entrance = nil
     handle(.ended(.beforeOpen(wasAsked: entrance.ticket.map { asker.forget($0) } ?? false)))
@@ -204,6 +207,7 @@ extension ViewLink {
     case .reply(let reason): session?.refuse(reason)
     case .end(let reason): end(reason)
     case .wait(let time): wait(time)
+    case .rest(let time): rest(time)
     case .readOn: session?.readOn()
     case .report: report()
     case .forget: forget()
@@ -237,7 +241,10 @@ extension ViewLink {
     if let session { record.groups = session.groupNames }
     let question = (question, ViewQuestion(id: ViewQuestionID.next(), event: event, session: record))
     // Kept until the answer comes: the session may be gone by then.
-    return asker.ask(question.1, terms) { [self] outcome in handle(.answered(question.0, outcome)) }
+    return asker.ask(question.1, terms) { [self] outcome in
+      tellOfPassedOver(outcome)
+      handle(.answered(question.0, outcome))
+    }
   }
 
   private func admit(_ answer: ViewAnswer) {
@@ -295,6 +302,24 @@ extension ViewLink {
     self.timer = timer
     // Those of many sessions do not come together.
     timer.schedule(after: time * Double.random(in: 0.75...1.25))
+  }
+}
+
+extension ViewLink {
+  private func rest(_ time: Duration) {
+    let timer = restTimer ?? worker.reactor.timer { [weak self] in self?.handle(.rested) }
+    restTimer = timer
+    timer.schedule(after: time)
+  }
+
+  /// Some of what other gateways do for a view is not done.
+  private func tellOfPassedOver(_ outcome: ViewOutcome) {
+    guard case .answered(let answer) = outcome else { return }
+    for reason in answer.passedOver {
+      worker.process.log.log(
+        "a part of a view's answer was passed over", at: .warning, paced: worker.process.viewPace,
+        ["route": "\(route.name)", "reason": "\(reason)"])
+    }
   }
 }
 
@@ -366,13 +391,12 @@ extension ViewAnswer.Publication {
   /// The event with those who are to get it.
   ///
   /// - Parameter isKeptBack: whether the session must not get it whoever else does.
-  fileprivate func addressed(from address: String, isKeptBack: Bool) -> Event {
+  func addressed(from address: String, isKeptBack: Bool = false) -> Event {
     var event = event
     if isEphemeral { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
-    if isKeptBack || recipients == .others {
-      event.fields.append(.init("sluice.except", .json(.string(address))))
-    }
-    if case .user(let user) = recipients { event.fields.append(.init("sluice.user", .json(.string(user)))) }
-    return event
+    var all = EventRecipients()
+    if isKeptBack || recipients == .others { all.except = [address] }
+    if case .user(let user) = recipients { all.user = user }
+    return event.addressed(to: all)
   }
 }

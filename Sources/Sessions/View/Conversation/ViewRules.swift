@@ -53,6 +53,7 @@ struct ViewCarrying {
   /// Those that are left.
   var actions: ArraySlice<ViewAnswer.Action>
   let state: [UInt8]?
+  let idle: ViewAnswer.Idle?
   /// Whether it has let the client in.
   let isFirst: Bool
   var hasTakenNothing = false
@@ -61,6 +62,7 @@ struct ViewCarrying {
     self.question = question
     actions = answer.actions[...]
     state = answer.state
+    idle = answer.idle
     self.isFirst = isFirst
   }
 

@@ -25,8 +25,12 @@ final class AliveReports {
     timer.schedule(after: interval * Double.random(in: 0..<1))
   }
 
-  deinit {
+  deinit { timer?.cancel() }
+
+  /// Nobody is told any more.
+  func end() {
     timer?.cancel()
+    parts = []
     forget()
   }
 

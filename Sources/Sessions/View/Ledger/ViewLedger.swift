@@ -1,6 +1,7 @@
 package import ChannelLayers
 import GatewayConfig
 package import Logging
+import Routing
 import Synchronization
 import Transport
 
@@ -19,7 +20,7 @@ package final class ViewLedger: ViewRegister {
     var isServed = true
     /// Of the sessions that have not ended.
     var addresses: Set<String> = []
-    /// The path that the last session's questions go to.
+    /// Where the last session's questions go.
     var target: String?
   }
 
@@ -110,16 +111,13 @@ package final class ViewLedger: ViewRegister {
     Int(UInt(bitPattern: route.hashValue) % UInt(max(count, 1)))
   }
 
-  /// The sessions on a route that have not ended, and a path at which its view can be asked about all of them.
+  /// The sessions on a route that have not ended, and where its view can be asked about all of them.
   func presence(on route: SessionRoute) -> (addresses: [String], target: String) {
     let (addresses, target) = state.withLock { state in
       let place = state.places[route.name]
       return (Array(place?.addresses ?? []), place?.target)
     }
-    // Most converters of paths admit it.
-    return (
-      addresses, target ?? route.configuration.consumer.view?.question.url.path?.filled { _ in "0" } ?? "/"
-    )
+    return (addresses, target ?? route.configuration.consumer.view?.exampleTarget ?? "/")
   }
 
   private func route(named name: String) -> SessionRoute? {
@@ -131,7 +129,7 @@ package final class ViewLedger: ViewRegister {
   package func enter(_ record: ViewRecord, _ noted: @escaping @Sendable (Bool) -> Void) {
     let route = state.withLock { state in
       state.places[record.route]?.addresses.insert(record.address)
-      state.places[record.route]?.target = String(record.target.prefix { $0 != "?" })
+      state.places[record.route]?.target = record.target
       return state.places[record.route]?.route
     }
     guard let route, let records = route.keptRecords else { return noted(true) }
@@ -155,7 +153,8 @@ package final class ViewLedger: ViewRegister {
 
   @discardableResult
   private func remove(_ address: String) -> SessionRoute? {
-    state.withLock { state in
+    defer { settlement.yield() }
+    return state.withLock { state in
       for name in state.places.keys where state.places[name]?.addresses.remove(address) != nil {
         return state.places[name]?.route
       }
@@ -164,14 +163,18 @@ package final class ViewLedger: ViewRegister {
   }
 
   package func ended(_ record: ViewRecord, _ end: SessionEnd) {
-    let known = remove(record.address)
-    guard let route = known ?? route(named: record.route), route.asksDisconnect else { return }
+    guard let route = route(named: record.route), route.asksDisconnect else {
+      remove(record.address)
+      return
+    }
     let report = ViewReport(record: record, end: end, id: ViewQuestionID.next())
     route.keptRecords?.keep(
       .init(
         address: record.address, kind: route.recordKind,
         content: EndedRecord(record: record, end: end, id: report.id)), nil)
     add(report, on: route)
+    // Not before it is counted there, so that a stop does not miss it.
+    remove(record.address)
   }
 
   // MARK: - Ends
@@ -226,18 +229,26 @@ package final class ViewLedger: ViewRegister {
   package func finish(within time: Duration) async {
     let workers = state.withLock { $0.workers }
     for worker in workers { worker { $0.reports.hurry() } }
-    if waitingCount > 0 {
+    if untoldCount > 0 {
       _ = await within(time) { [self] in
-        for await _ in settlements where waitingCount == 0 { return }
+        for await _ in settlements where untoldCount == 0 { return }
       }
     }
     tellOfUntold()
   }
 
-  private var waitingCount: Int { state.withLock { $0.waiting.count - $0.taken } }
+  /// The ends that are still to be told. After the end of its connection a session has not ended for its view before everything was
+  /// answered that it had sent.
+  private var untoldCount: Int {
+    state.withLock { state in
+      state.places.values.reduce(state.waiting.count - state.taken) { count, place in
+        count + (place.route.asksDisconnect ? place.addresses.count : 0)
+      }
+    }
+  }
 
   private func tellOfUntold() {
-    let untold = waitingCount
+    let untold = untoldCount
     guard untold > 0 else { return }
     state.withLock { $0.untoldEnds = untold }
     let isKept = state.withLock { state in
@@ -300,6 +311,13 @@ extension ViewLedger: SessionRecordsOwner {
   package func wereTaken(_ addresses: [String]) {
     let all = Set(addresses)
     for worker in state.withLock({ $0.workers }) { worker { $0.connectAgain(all) } }
+  }
+}
+
+extension ViewConfiguration {
+  /// Where a question about no session can go: most converters of paths admit a zero.
+  fileprivate var exampleTarget: String? {
+    question.target(for: Captures(question.places.map { .init(name: $0, value: "0") }), long: longCaptures)
   }
 }
 

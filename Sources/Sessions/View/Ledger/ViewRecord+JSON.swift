@@ -167,13 +167,8 @@ extension ViewRecord {
 
   /// Whether its questions may go to the view of the route: a record must not lead to other paths of the same server.
   fileprivate func fits(_ route: SessionRoute) -> Bool {
-    guard let view = route.configuration.consumer.view, target.hasPrefix("/"), !target.contains("#") else {
-      return false
-    }
-    let path = target.prefix { $0 != "?" }
-    guard !RequestPath(text: String(path)).hasDotSegment else { return false }
-    guard let template = view.question.url.path else { return true }
-    return path == template.filled { captures[$0]?.percentEncodedPath }
+    guard let view = route.configuration.consumer.view else { return false }
+    return target == view.question.target(for: captures, long: view.longCaptures)
   }
 }
 

@@ -63,6 +63,8 @@ final class RouteReports {
     lane = ReportLane(width: (route.configuration.consumer.view?.inFlight ?? 1) / 4)
   }
 
+  deinit { timer?.cancel() }
+
   private var ledger: ViewLedger { worker.process.views }
   private var now: MonotonicTime { worker.reactor.now }
 
@@ -71,15 +73,19 @@ final class RouteReports {
   func serve(_ route: SessionRoute) {
     self.route = route
     guard let interval = route.configuration.consumer.view?.alive else {
-      presence = nil
+      retire()
       return
     }
-    if presence?.interval != interval { presence = AliveReports(every: interval, worker) }
+    if presence?.interval != interval {
+      retire()
+      presence = AliveReports(every: interval, worker)
+    }
     presence?.route = route
   }
 
   /// The route is not served any more. Its view is still told what is left.
   func retire() {
+    presence?.end()
     presence = nil
   }
 
@@ -144,10 +150,11 @@ final class RouteReports {
   }
 
   private func ask(_ report: ViewReport) {
-    let asker = worker.viewAsker(of: route)
     var terms = ViewTerms(asker: report.asker)
     terms.lane = .reports
-    _ = asker.ask(report.question, terms) { [weak self] outcome in self?.answered(report, outcome) }
+    _ = worker.viewAsker(of: route).ask(report.question, terms) { [weak self] outcome in
+      self?.answered(report, outcome)
+    }
   }
 
   private func answered(_ report: ViewReport, _ outcome: ViewOutcome) {
@@ -200,7 +207,7 @@ final class RouteReports {
         )
         continue
       }
-      worker.end(of: route.layer)?.publish(publication.routed(except: record.address), to: publication.group)
+      worker.end(of: route.layer)?.publish(publication.addressed(from: record.address), to: publication.group)
       {
         [route, worker, pace] published in
         guard let reason = published.undelivered else { return }
@@ -215,20 +222,5 @@ final class RouteReports {
     worker.process.log.log(
       "an answer of a view was carried out in part", at: .warning, paced: pace,
       ["route": "\(route.name)", "event": "disconnect", "reason": "\(reason)"])
-  }
-}
-
-extension ViewAnswer.Publication {
-  /// The event with those who do not get it.
-  ///
-  /// - Parameter address: the session that the question was about.
-  func routed(except address: String) -> Event {
-    var event = event
-    switch recipients {
-    case .all: break
-    case .others: event.fields.append(.init("sluice.except", .text(Array(address.utf8))))
-    case .user(let name): event.fields.append(.init("sluice.user", .text(Array(name.utf8))))
-    }
-    return event
   }
 }

@@ -17,7 +17,7 @@ extension WebSocketOverHTTP {
     } catch {
       throw Fault("the body of the answer cannot be read: \(error.description)")
     }
-    var reader = AnswerReader(to: question)
+    var reader = EventsAnswerReader(to: question)
     try reader.read(fields, to: question)
     try reader.read(events, to: question)
     return reader.answer
@@ -33,7 +33,7 @@ extension WebSocketOverHTTP {
 }
 
 /// Makes an answer of the fields and the events of one response.
-private struct AnswerReader {
+private struct EventsAnswerReader {
   typealias Fault = WebSocketOverHTTP.Fault
 
   var answer = ViewAnswer()

@@ -6,8 +6,47 @@ import WebSocketCore
 ///
 /// A question is a POST with the events of one connection, whose `Connection-Id` is the session's address, and whose `Meta-*` fields are
 /// its state. Sources: pushpin.org/docs/protocols/websocket-over-http and .../grip, and what pushpin 1.36 and django-grip 3.5 do.
-enum WebSocketOverHTTP {
+struct WebSocketOverHTTP: ViewWire {
   static let mediaType = "application/websocket-events"
+  private let upstream: UpstreamConfiguration
+  private let secrets: [Secret]
+
+  init(_ configuration: ViewConfiguration) {
+    upstream = configuration.question.url
+    secrets = configuration.secrets
+  }
+
+  func request(for question: ViewQuestion, _ attempt: ViewAttempt) -> ViewRequest {
+    let host = HeaderField(name: "Host", value: upstream.hostField(of: question.session?.host ?? ""))
+    let fields = Self.fields(of: question, secrets: secrets, at: Double(attempt.time))
+    let client = question.fieldsOfClient.filter { !Self.isReserved($0.name) }
+    return ViewRequest(
+      target: question.place.target, fields: [host] + fields + client, body: Self.body(of: question))
+  }
+
+  func answer(
+    in answer: UpstreamFetcher.Answer, to question: ViewQuestion
+  ) throws(AnswerFault) -> ViewAnswer {
+    guard let body = answer.body else {
+      throw AnswerFault(reason: "the answer is longer than \(AnswerFault.longestAnswer / 1024) KiB")
+    }
+    if case .disconnect = question.event { return ViewAnswer() }
+    guard answer.status == 200 else {
+      throw AnswerFault(
+        reason: "the server answered \(answer.status)", hint: "answer 200 with \(Self.mediaType)")
+    }
+    do throws(Fault) {
+      return try Self.answer(answer.fields, body, to: question)
+    } catch {
+      throw AnswerFault(reason: error.message)
+    }
+  }
+
+  /// A view that reads on after the end, as django-grip's `recv` does, raises an error; pushpin takes any answer for one.
+  func isAnswer(_ status: Int, to question: ViewQuestion) -> Bool {
+    if case .disconnect = question.event { return status == 500 }
+    return false
+  }
 
   /// Why an answer cannot be used: a sentence without a full stop.
   struct Fault: Error, Sendable, Equatable {
@@ -59,6 +98,8 @@ extension WebSocketOverHTTP {
       HeaderField(name: "Accept", value: mediaType),
       HeaderField(name: "Connection-Id", value: question.session?.address ?? question.id),
       HeaderField(name: "Sec-WebSocket-Extensions", value: "grip"),
+      // Not of the protocol: by which a view knows a question again that is repeated.
+      HeaderField(name: "X-Sluice-Id", value: question.id),
     ]
     if let secret = secrets.first {
       let token = GripToken.make(secret, user: question.session?.user, at: now)

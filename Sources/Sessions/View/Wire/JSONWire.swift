@@ -15,10 +15,11 @@ struct JSONWire: ViewWire {
     let body = JSONQuestion(question, attempt).text
     let target = question.place.target
     var fields = [
-      question.hostField(for: upstream), HeaderField(name: "Content-Type", value: "application/json"),
+      HeaderField(name: "Host", value: upstream.hostField(of: question.session?.host ?? "")),
+      HeaderField(name: "Content-Type", value: "application/json"),
       HeaderField(name: "Accept", value: "application/json"),
     ]
-    fields += question.shownFields + question.forwardedFields
+    fields += question.fieldsOfClient
     fields += [
       HeaderField(name: "X-Sluice-Version", value: "\(ViewSignature.version)"),
       HeaderField(name: "X-Sluice-Id", value: question.id),

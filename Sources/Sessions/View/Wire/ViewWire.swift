@@ -1,14 +1,33 @@
-import GatewayConfig
 import WebSocketCore
 
 /// How the questions of a route are written and its answers read: one for each `protocol`. It knows nothing of connections.
 protocol ViewWire: Sendable {
   func request(for question: ViewQuestion, _ attempt: ViewAttempt) -> ViewRequest
 
+  /// Whether a status other than 200 to 299 is an answer too, in which there is nothing to read.
+  func isAnswer(_ status: Int, to question: ViewQuestion) -> Bool
+
   /// Reads an answer with a status of 200 to 299. Everything in it is checked, so that nothing of a malformed one is done.
   func answer(
     in answer: UpstreamFetcher.Answer, to question: ViewQuestion
   ) throws(AnswerFault) -> ViewAnswer
+}
+
+extension ViewWire {
+  func isAnswer(_ status: Int, to question: ViewQuestion) -> Bool { false }
+}
+
+extension ViewQuestion {
+  /// The fields of the client's request that go with it, and those that say who the client is.
+  var fieldsOfClient: [HeaderField] {
+    var fields: [HeaderField] = []
+    if case .connect(let details, _) = event { fields += details.fields }
+    if let session {
+      fields += ForwardedHeaders.added(
+        host: session.host, address: session.client, isSecure: session.isSecure)
+    }
+    return fields
+  }
 }
 
 /// What differs between the attempts of one question.
@@ -28,24 +47,6 @@ struct ViewRequest: Sendable, Equatable {
   /// With `Host` as the first one; without those that say how long the body is.
   var fields: [HeaderField]
   var body: [UInt8]
-}
-
-extension ViewQuestion {
-  func hostField(for upstream: UpstreamConfiguration) -> HeaderField {
-    HeaderField(name: "Host", value: upstream.hostField(of: session?.host ?? ""))
-  }
-
-  /// The fields of the client's request, which go with *connect* only.
-  var shownFields: [HeaderField] {
-    guard case .connect(let details, _) = event else { return [] }
-    return details.fields
-  }
-
-  /// `X-Forwarded-*`; none for a question about no session.
-  var forwardedFields: [HeaderField] {
-    guard let session else { return [] }
-    return ForwardedHeaders.added(host: session.host, address: session.client, isSecure: session.isSecure)
-  }
 }
 
 extension AnswerFault {

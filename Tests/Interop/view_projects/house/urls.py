@@ -2,6 +2,7 @@ from django.urls import path
 from rest_framework_simplejwt.views import TokenObtainPairView
 
 from cabs.views import Invite, TaxiSocket
+from constructs.views import ConstructSocket
 from house import views
 from journal.views import JournalSocket
 from multichat.views import ChatSocket
@@ -18,6 +19,7 @@ urlpatterns = [
     path("api/rows/<str:model>/", views.rows),
     path("api/trips/<int:trip>/invite/", Invite.as_view()),
     path("api/notices/", create),
+    path("api/group/<str:group>/", views.tell),
     path("pages/<slug:name>/", views.page),
     # What Sluice asks. Daphne has these too, and nobody asks it.
     path("ws/chat/", ChatSocket.as_view()),
@@ -26,5 +28,6 @@ urlpatterns = [
     path("ws/rpc/", RPCSocket.as_view()),
     path("ws/notices/", NoticeSocket.as_view()),
     path("ws/presence/<slug:room>/", PresenceSocket.as_view()),
+    path("ws/constructs/", ConstructSocket.as_view()),
     path("ws/journal/<slug:room>/", JournalSocket.as_view()),
 ]

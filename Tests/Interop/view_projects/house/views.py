@@ -1,3 +1,7 @@
+import json
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
 from django.apps import apps
 from django.contrib.auth import authenticate, login
 from django.http import HttpResponse, JsonResponse
@@ -25,6 +29,13 @@ def me(request):
 def rows(request, model):
     """For the tests: what is in the database."""
     return JsonResponse({"rows": list(apps.get_model(model).objects.order_by("pk").values())})
+
+
+@csrf_exempt
+def tell(request, group):
+    """For the tests: any other part of the project, which sends to a group."""
+    async_to_sync(get_channel_layer().group_send)(group, json.loads(request.body))
+    return HttpResponse(status=204)
 
 
 def page(request, name):

@@ -117,7 +117,7 @@ struct RouteAskerTests {
     ),
     (
       "HTTP/1.1 302 X\r\nLocation: /login/?next=/x\r\nContent-Length: 0\r\n\r\n", false,
-      "unusable, may have run: the server answered with a redirect to the page for logging in, /login/?next=/x"
+      "unusable, may have run: the server answered with a redirect to the page for logging in, /login/"
     ),
     (.answer(401, body: "{}"), false, "unusable, may have run: the server answered 401"),
     (

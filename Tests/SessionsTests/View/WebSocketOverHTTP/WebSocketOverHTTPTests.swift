@@ -15,12 +15,11 @@ private func record(_ state: String? = nil, user: String? = nil) -> ViewRecord {
     state: state.map { Array($0.utf8) }, since: 1000)
 }
 
-private func question(_ event: Question.Event, _ session: ViewRecord? = record()) -> Question {
-  guard let session else {
-    return Question(id: "00ff-1", event: event, place: .init(route: "chat", target: "/ws/1/"))
-  }
-  return Question(id: "00ff-1", event: event, session: session)
+private func question(_ event: Question.Event, _ session: ViewRecord = record()) -> Question {
+  Question(id: "00ff-1", event: event, session: session)
 }
+
+private let check = Question(id: "00ff-1", event: .check, place: .init(route: "chat", target: "/ws/"))
 
 private func text(_ number: UInt64, _ text: String) -> Question.Message {
   Question.Message(number: number, payload: .text(Array(text.utf8)))
@@ -43,7 +42,7 @@ struct WebSocketOverHTTPQuestionTests {
       body(.receive([text(1, ""), .init(number: 2, payload: .bytes([0x61, 0x62]))]))
         == "TEXT 0\r\n\r\nBINARY 2\r\nab\r\n")
     #expect(body(.receive([])) == "")
-    #expect(body(.check) == "")
+    #expect(WebSocketOverHTTP.body(of: check).isEmpty)
     #expect(body(end(1006)) == "DISCONNECT\r\n")
     #expect(body(end(1015)) == "DISCONNECT\r\n")
     #expect(body(end(1000, isPresumed: true)) == "DISCONNECT\r\n")
@@ -53,8 +52,12 @@ struct WebSocketOverHTTPQuestionTests {
         + Array("bye\r\n".utf8))
   }
 
-  private func fields(_ event: Question.Event, _ session: ViewRecord?, _ secrets: [Secret] = []) -> [String] {
-    WebSocketOverHTTP.fields(of: question(event, session), secrets: secrets, at: 1_700_000_000).map {
+  private func fields(_ event: Question.Event, _ session: ViewRecord, _ secrets: [Secret] = []) -> [String] {
+    fields(of: question(event, session), secrets)
+  }
+
+  private func fields(of question: Question, _ secrets: [Secret] = []) -> [String] {
+    WebSocketOverHTTP.fields(of: question, secrets: secrets, at: 1_700_000_000).map {
       "\($0.name): \($0.value)"
     }
   }
@@ -63,6 +66,7 @@ struct WebSocketOverHTTPQuestionTests {
     let common = [
       "Content-Type: application/websocket-events", "Accept: application/websocket-events",
       "Connection-Id: specific.a!b", "Sec-WebSocket-Extensions: grip",
+      "X-Sluice-Id: 00ff-1",
     ]
     #expect(
       fields(.receive([]), record(#"{"user":"ann",":message-prefix":"m:","n":1}"#)) == common + [
@@ -71,7 +75,7 @@ struct WebSocketOverHTTPQuestionTests {
     #expect(
       fields(.connect(.init(subprotocols: ["a", "b"]), isAgain: false), record())
         == common + ["Sec-WebSocket-Protocol: a, b"])
-    #expect(fields(.check, nil)[2] == "Connection-Id: 00ff-1")
+    #expect(fields(of: check)[2] == "Connection-Id: 00ff-1")
   }
 
   @Test func `the first secret signs, and says whose session it is`() {

@@ -1,0 +1,116 @@
+import Bytes
+package import GatewayConfig
+import JSON
+package import NIOCore
+import NetworkFaults
+package import Routing
+import Transport
+import WebSocketCore
+
+/// Asks the view of a route whether it would answer: a signed question of kind `check`, for `validate --connect`.
+package struct ViewTrial: Sendable {
+  /// Why it would not, in words, and what to do.
+  package struct Fault: Error, Sendable, Equatable {
+    package var text: String
+    package var hint: String?
+  }
+
+  private let view: ViewConfiguration
+  private let question: ViewQuestion
+  /// The `Host` of the question; nil for the view's own.
+  private let host: String?
+
+  /// - Parameters:
+  ///   - captures: of an example of the route's paths.
+  ///   - host: one that clients ask for; nil if none is known.
+  /// - Returns: nil if there is no URL for these captures.
+  package init?(_ view: ViewConfiguration, route: String, captures: Captures, host: String?) {
+    guard let target = view.question.target(for: captures, long: view.longCaptures) else { return nil }
+    self.view = view
+    self.host = view.question.url.hostHeader == .keep ? host : nil
+    question = ViewQuestion(
+      id: ViewQuestionID.next(), event: .check, place: ViewQuestion.Place(route: route, target: target))
+  }
+
+  /// - Returns: nil if the view has answered as it has to.
+  package func run(on loops: any EventLoopGroup) async -> Fault? {
+    let server = UpstreamFetcher(view.question.url, on: loops)
+    let now = WallClock.secondsSinceEpoch
+    let wire = JSONWire(view)
+    var request = wire.request(for: question, ViewAttempt(made: now, time: Int64(now)))
+    if let host, let index = request.fields.firstIndex(where: { $0.name == "Host" }) {
+      request.fields[index].value = host
+    }
+    do {
+      let answer = try await server.fetch(
+        target: request.target, request.fields, posting: request.body, within: view.question.timeout,
+        longest: AnswerFault.longestAnswer)
+      return fault(of: answer, to: request, wire)
+    } catch {
+      return Fault(text: PeerFault(error, of: .server).description, hint: hint(for: error))
+    }
+  }
+
+  private func hint(for error: any Error) -> String {
+    let place = view.question.url.place
+    return error is UpstreamFetcher.TimedOut
+      ? "look whether a worker of \(place) is free, or raise \"timeout\""
+      : "start the server of the view, or write the address that it listens on instead of \(place)"
+  }
+
+  private func fault(
+    of answer: UpstreamFetcher.Answer, to request: ViewRequest, _ wire: some ViewWire
+  ) -> Fault? {
+    let asked = Question(target: request.target, fields: request.fields)
+    if let page = DjangoPage(answer, to: asked) { return Fault(text: page.found, hint: Self.hint(for: page)) }
+    guard (200...299).contains(answer.status) else {
+      return Fault(
+        text: answer.found + Self.words(of: answer),
+        hint: answer.hint(for: request.target) ?? Self.hint(forStatus: answer.status))
+    }
+    do throws(AnswerFault) {
+      _ = try wire.answer(in: answer, to: question)
+      return nil
+    } catch {
+      return Fault(text: error.reason, hint: error.hint)
+    }
+  }
+
+  /// What a view that refuses says about it, as `{"error": ...}` or as text: printable, and at most 200 characters.
+  private static func words(of answer: UpstreamFetcher.Answer) -> String {
+    guard let body = answer.body, !body.isEmpty, body.count <= 4096, !body.contains(UInt8(ascii: "<")) else {
+      return ""
+    }
+    let members = try? JSON.parse(body.rawBytes)
+    let said = members?["error"]?.string ?? members?["detail"]?.string
+    guard let text = said ?? (members == nil ? String(validating: body, as: UTF8.self) : nil) else {
+      return ""
+    }
+    return ": \"\(String(text.prefix(200)).printable)\""
+  }
+
+  private static func hint(for page: DjangoPage) -> String {
+    switch page {
+    case .csrf: "decorate the view with @csrf_exempt: what it is asked is signed"
+    case .disallowedHost:
+      "add it to ALLOWED_HOSTS, or write host: upstream; a name in \"allowed_hosts\" of the route is the Host of this question"
+    case .login, .toLogin: "let no login stand before this view: what it is asked is signed"
+    case .missingSlash, .toHTTPS, .raised, .notFound: page.hint
+    }
+  }
+
+  private static func hint(forStatus status: Int) -> String? {
+    switch status {
+    case 401:
+      "compare \"secret\" with that of the view, and the clocks of the two machines: a signature holds for 60 s"
+    case 403:
+      "decorate the view with @csrf_exempt; with Django REST framework write authentication_classes = [] and permission_classes = []"
+    case 404:
+      "compare the URL with urls.py; a question of kind \"check\" is about no session, so no row needs to exist for it"
+    case 405: "give the view a method \"post\": questions are asked with POST"
+    case 408, 429, 503: "the server has no room for this question now; try again"
+    case 413: "the server refuses a body of some hundred bytes: look at its limit"
+    default: nil
+    }
+  }
+}

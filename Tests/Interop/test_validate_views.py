@@ -1,0 +1,207 @@
+"""`validate --connect` asks the views of a file, and says in words what is wrong with them."""
+
+import contextlib
+import http.server
+import json
+import os
+import socket
+import subprocess
+import threading
+
+import pytest
+import requests
+
+from conftest import SLUICE
+from redis_stack import closed_port
+from test_view_side import EXAMPLE, SECRET, Gunicorn, manage
+from views import signed
+
+ROUTE = """
+      - path: ws/{name}/<int:room>/
+        consumer: view
+        url: "{url}"
+        secret: {{env: SLUICE_SECRET}}
+        timeout: 1s
+"""
+
+
+class Views(http.server.ThreadingHTTPServer):
+    """Answers each path with what stands for it, and keeps what was asked."""
+
+    def __init__(self, answers: dict, address=("127.0.0.1", 0), family=socket.AF_INET):
+        self.address_family, self.answers, self.asked = family, answers, []
+        self.never = threading.Event()
+        super().__init__(address, Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_bind(self):
+        if self.address_family == socket.AF_UNIX:
+            self.socket.bind(self.server_address)
+            self.server_name, self.server_port = "localhost", 80
+        else:
+            super().server_bind()
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}/{{room}}/"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.path, dict(self.headers), body))
+        status, fields, text = self.server.answers[self.path.split("/")[1]]
+        if status is None:
+            self.server.never.wait(20)
+            return
+        self.send_response(status)
+        for name, value in {"Content-Length": len(text), **fields}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_POST
+
+    def address_string(self):
+        return "client"
+
+    def log_message(self, *_):
+        pass
+
+
+JSON, HTML = {"Content-Type": "application/json"}, {"Content-Type": "text/html"}
+# What the view answers, and what is said about it: a part of the message, and of the hint.
+FAULTS = {
+    "unauthorised": ((401, JSON, '{"error": "no signature fits"}'), '401: "no signature fits"', "the clocks of the two machines"),
+    "csrf": ((403, HTML, "<h1>CSRF verification failed. Request aborted.</h1>"), "check of CSRF failed", "@csrf_exempt"),
+    "rest": ((403, JSON, '{"detail": "Authentication credentials were not provided."}'), "403", "authentication_classes = []"),
+    "missing": ((404, HTML, "<p>The requested resource was not found on this server.</p>"), "404", "urls.py"),
+    "none": ((404, {}, ""), "404", "urls.py"),
+    "method": ((405, {}, ""), "405", 'a method "post"'),
+    "slash": ((301, {"Location": "/slash/1//"}, ""), "APPEND_SLASH", 'write the "/"'),
+    "https": ((301, {"Location": "https://127.0.0.1/https/1/"}, ""), "SECURE_SSL_REDIRECT", "SECURE_PROXY_SSL_HEADER"),
+    "login": ((302, {"Location": "/accounts/login/?next=/login/1/"}, ""), "the page for logging in", "let no login stand before"),
+    "host": ((400, HTML, "<h1>Bad Request (400)</h1>"), "ALLOWED_HOSTS", "host: upstream"),
+    "html": ((200, HTML, "<html>Welcome</html>"), "200 with text/html", "JsonResponse"),
+    "rubbish": ((200, JSON, '{"dot": []}'), 'did you mean "do"?', ""),
+    "raised": ((500, HTML, "<title>KeyError at /raised/</title> Django Version: 5"), "KeyError at /raised/", "the log of Django"),
+    "busy": ((503, {}, ""), "503", "try again"),
+    "slow": ((None, {}, ""), "in time", "look whether a worker"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def views():
+    with contextlib.ExitStack() as stack:
+
+        def serve(answers: dict, *more) -> Views:
+            server = Views(answers, *more)
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+            stack.callback(server.never.set)
+            return server
+
+        yield serve
+
+
+def validate(tmp_path, routes: str, *more: str, secret: str = SECRET, layer: str = "memory") -> tuple[int, str]:
+    file = tmp_path / "routes.yaml"
+    file.write_text(
+        f"installed_apps: [view, echo]\nchannel_layers: {{default: {{backend: {layer}}}}}\napplications:\n  main:\n    websocket:\n{routes}\n"
+    )
+    command = [SLUICE, "validate", "--connect", str(file), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "SLUICE_SECRET": secret})
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def findings(tmp_path, routes: str, **options) -> list[dict]:
+    code, text = validate(tmp_path, routes, "--format", "json", **options)
+    found = json.loads(text)["findings"]
+    assert code == (1 if found else 0)
+    return found
+
+
+def test_a_view_that_answers(tmp_path, views):
+    server = views({"good": (204, {}, ""), "json": (200, JSON, "{}")})
+    socket_path = str(tmp_path / "app.sock")
+    local = views({"local": (204, {}, "")}, socket_path, socket.AF_UNIX)
+    routes = ROUTE.format(name="good", url=server.url("good") + "?key=1") + ROUTE.format(name="json", url=server.url("json"))
+    routes += ROUTE.format(name="local", url=f"unix:{socket_path}:/local/{{room}}/").replace("secret: {env: SLUICE_SECRET}", "unsigned: true")
+    code, text = validate(tmp_path, routes)
+    assert code == 0 and text.endswith("routes; no Redis layer to try; asked 3 views)\n")
+    asked = {path: (fields, json.loads(body), body) for path, fields, body in server.asked}
+    assert set(asked) == {"/good/1/?key=1", "/json/1/"}
+    fields, question, body = asked["/good/1/?key=1"]
+    assert question["event"] == "check" and question["route"] == "ws/good/<int:room>/" and question["id"] == fields["X-Sluice-Id"]
+    wanted = signed(SECRET, fields["X-Sluice-Id"], "/good/1/?key=1", body, int(fields["X-Sluice-Time"]))
+    assert fields["X-Sluice-Signature"] == wanted["X-Sluice-Signature"]
+    ((path, fields, _),) = local.asked
+    assert path == "/local/1/" and "X-Sluice-Signature" not in fields
+
+
+def test_what_is_wrong_is_said_in_words(tmp_path, views):
+    server = views({name: answer for name, (answer, _, _) in FAULTS.items()})
+    routes = "".join(ROUTE.format(name=name, url=server.url(name)) for name in FAULTS)
+    routes += ROUTE.format(name="gone", url=f"http://127.0.0.1:{closed_port()}/")
+    found = findings(tmp_path, routes)
+    expected = {**{name: fault[1:] for name, fault in FAULTS.items()}, "gone": ("refused", "start the server of the view")}
+    assert len(found) == len(expected)
+    for finding, (name, (text, hint)) in zip(found, expected.items()):
+        assert finding["code"] == "view-disagrees" and finding["severity"] == "error", finding
+        assert (tmp_path / "routes.yaml").read_text().splitlines()[finding["line"] - 1] == f"      - path: ws/{name}/<int:room>/"
+        assert text in finding["message"], (name, finding)
+        assert hint in (finding["hint"] or ""), (name, finding)
+
+
+def test_the_host_is_one_that_clients_ask_for(tmp_path, views):
+    server = views({"good": (204, {}, "")})
+    route = ROUTE.format(name="good", url=server.url("good")) + '        allowed_hosts: ["https://chat.example.org"]\n'
+    assert findings(tmp_path, route) == []
+    assert findings(tmp_path, route + "        host: upstream\n") == []
+    hosts = [fields["Host"] for _, fields, _ in server.asked]
+    assert hosts == ["chat.example.org", f"127.0.0.1:{server.server_port}"]
+
+
+def test_it_says_that_django_was_not_tried(tmp_path, views):
+    code, text = validate(tmp_path, "      - {path: ws/, consumer: echo}", "--django", "site.settings")
+    # A layer in memory is out of Django's reach, which is a finding.
+    assert code == 1 and text.endswith("no Redis layer to try, so Django was not tried\n")
+
+
+def test_a_real_project(tmp_path):
+    env = {"DEBUG": "1", "SLUICE_SECRET": SECRET, "DATABASE": str(tmp_path / "db.sqlite3"), "PYTHONDONTWRITEBYTECODE": "1"}
+    manage(env, "migrate", "--verbosity", "0")
+    web = Gunicorn(tmp_path, EXAMPLE, "config.wsgi", DEBUG="1")
+    try:
+        route = "      - {{path: 'ws/<slug:room>/', consumer: view, url: '{url}', secret: {{env: SLUICE_SECRET}}}}"
+        good = route.format(url=web.url("/ws/rooms/{room}/"))
+        assert findings(tmp_path, good) == []
+        (finding,) = findings(tmp_path, good, secret="another secret of that length")
+        assert "401" in finding["message"] and "SLUICE_SECRETS" in finding["message"], finding
+        (finding,) = findings(tmp_path, route.format(url=web.url("/ws/nothing/{room}/")))
+        assert "404" in finding["message"] and "urls.py" in finding["hint"], finding
+    finally:
+        web.stop()
+
+
+def test_no_proxy_passes_on_what_only_sluice_may_say(start, views):
+    server = views({"x": (204, {}, "")})
+    gateway = start(
+        text=f"""
+installed_apps: [proxy]
+applications:
+  main:
+    http: [{{path: "", proxy: "http://127.0.0.1:{server.server_port}"}}]
+    websocket: [{{path: x/, consumer: proxy, to: "ws://127.0.0.1:{server.server_port}"}}]
+"""
+    )
+    forged = {"X-Sluice-Signature": "v1=0", "X-Sluice-Id": "1", "X-Sluice-Time": "1", "X-Sluice-User": "1", "X-Kept": "1", "X_Sluice_Id": "2"}
+    assert requests.post(gateway.http("/x/"), b"{}", headers=forged, timeout=20).status_code == 204
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    assert requests.get(gateway.http("/x/"), headers=forged | upgrade | {"Content-Length": "0"}, timeout=20).status_code in (204, 502)
+    for _, fields, _ in server.asked:
+        names = [name.lower() for name in fields]
+        assert "x-kept" in names and not [name for name in names if "sluice" in name], fields
+    assert len(server.asked) == 2

@@ -1,0 +1,346 @@
+"""No view forgets a session: *disconnect* follows each *connect*, also when the gateway, Redis or the view itself fails in between."""
+
+import contextlib
+import json
+import signal
+import socket
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from redis_stack import Host, Layer, RedisGateway, wait_until
+from test_redis_outages import outage_of, with_user
+from view_server import View
+
+# What docs/views.md states for a process that is killed, and a little more for a busy machine.
+HEALED = 30
+SECRET = "a-secret-of-this-test-that-is-long-enough"
+
+ROUTES = """
+installed_apps: [view]
+channel_layers: {default: LAYER}
+server: {threads: 2}
+shutdown: {grace: GRACE}
+applications:
+  main:
+    http:
+      - {path: health/ready, health: ready}
+    websocket:
+      - {name: room, path: "ws/<slug:room>/", consumer: view, url: "URL/ws/{room}/", secret: {env: VIEW_SECRET}, group: "room_{room}",
+         on: [connect, receive, disconnect], in_flight: 32 OPTIONS}
+"""
+
+
+@pytest.fixture
+def view():
+    view = View()
+    yield view
+    view.stop()
+
+
+@pytest.fixture
+def start(tmp_path, view):
+    """Starts gateways with the same file: on a layer, or on `memory`."""
+    running = []
+
+    def begin(layer: Layer | None, grace: str = "5s", options: str = "", routes: str = ROUTES) -> RedisGateway:
+        text = routes.replace("LAYER", layer.yaml if layer else "{backend: memory}").replace("GRACE", grace)
+        file = tmp_path / f"routes{len(running)}.yaml"
+        file.write_text(text.replace("URL", view.url).replace("OPTIONS", options and ", " + options))
+        keys = {name: key for name, key in zip(layer.key_names, layer.keys)} if layer and layer.encrypted else {}
+        running.append(RedisGateway(file, env={"VIEW_SECRET": SECRET, **keys}))
+        return running[-1]
+
+    yield begin
+    for gateway in running:
+        with contextlib.suppress(ProcessLookupError):
+            gateway.process.send_signal(signal.SIGCONT)
+        gateway.stop(signal.SIGKILL)
+
+
+@pytest.fixture(params=["core", "pubsub", "encrypted"])
+def layer(request, redis) -> Layer:
+    kind = {"layout": "core", "encrypted": True} if request.param == "encrypted" else {"layout": request.param}
+    return Layer((Host(redis),), **kind)
+
+
+def open_sessions(gateway, count: int, room: str = "r"):
+    return [connect(gateway.ws(f"/ws/{room}/"), open_timeout=20, proxy=None) for _ in range(count)]
+
+
+def addresses(questions) -> list[str]:
+    return sorted(question["address"] for question in questions)
+
+
+def vanish(session) -> None:
+    """Ends the connection without a close frame."""
+    session.socket.shutdown(socket.SHUT_RDWR)
+
+
+def records(redis) -> list[str]:
+    """The lots of records, and what is in none."""
+    return [key.decode() for key in redis.client().keys("asgi:sluice:views:records:*")]
+
+
+def told(view, count: int, seconds: float = 20) -> list:
+    wait_until(lambda: len(view.of("disconnect")) >= count, seconds, f"the view is told of {count} ends")
+    return view.of("disconnect")
+
+
+# In order
+
+
+def test_a_view_is_told_of_each_end(view, start, redis, layer):
+    gateway = start(layer)
+    one, other = open_sessions(gateway, 2)
+    assert [question["event"] for question in view.asked] == ["connect", "connect"]
+    (lot,) = records(redis)
+    stored = redis.client().hgetall(lot)
+    assert sorted(key.decode() for key in stored) == addresses(view.of("connect"))
+    assert all((b"/ws/r/" in value) != layer.encrypted for value in stored.values())
+    one.close(4001, "bye")
+    (question,) = told(view, 1)
+    assert (question["code"], question["reason"]) == (4001, "bye") and 0 <= question["duration"] < 20
+    assert "presumed" not in question and question["groups"] == ["room_r"] and question["route"] == "room"
+    vanish(other)
+    assert told(view, 2)[1]["code"] == 1006
+    assert addresses(view.of("disconnect")) == addresses(view.of("connect"))
+    wait_until(lambda: records(redis) == [], what="nothing is left in Redis")
+
+
+def test_what_a_view_answers_to_an_end_is_published(view, start, redis):
+    gateway = start(Layer((Host(redis),)), options='groups_from_view: ["log"], events: {left: {left: "{who}"}}')
+
+    def answer(question):
+        if question["event"] != "disconnect":
+            return None
+        event = {"type": "left", "who": question["address"]}
+        groups = [*question["groups"], "log", "secret"]
+        return {"do": [{"send": {"text": "no"}}, *({"publish": {"group": group, "event": event}} for group in groups)]}
+
+    view.answer = answer
+    one, other = open_sessions(gateway, 2)
+    one.close()
+    (question,) = told(view, 1)
+    assert json.loads(other.recv(timeout=20)) == {"left": question["address"]}
+    assert gateway.says("carried out in part", "groups_from_view") and gateway.says("can only publish")
+    assert len(view.of("disconnect")) == 1
+
+
+def test_what_is_refused_and_what_fails(view, start, redis):
+    gateway = start(Layer((Host(redis),)))
+    statuses = iter([500, 503, 429, 204, 404])
+
+    def answer(question):
+        return (next(statuses), b"", {}) if question["event"] == "disconnect" else None
+
+    view.answer = answer
+    for expected in (4, 5):
+        (session,) = open_sessions(gateway, 1)
+        session.close()
+        told(view, expected, 40)
+        wait_until(lambda: records(redis) == [], what="the record is removed")
+    ends = view.of("disconnect")
+    assert len({question["id"] for question in ends}) == 2
+    assert [question["attempt"] for question in ends] == [1, 2, 3, 4, 1]
+    assert gateway.says("does not take it")
+
+
+# Something fails
+
+
+def test_a_killed_gateway(view, start, redis, layer):
+    first, second = start(layer), start(layer)
+    sessions = open_sessions(first, 200)
+    others = open_sessions(second, 3, "s")
+    # Another process takes over once it has seen Redis for a while.
+    first.process.send_signal(signal.SIGKILL)
+    ends = told(view, 200, HEALED)
+    assert addresses(ends) == addresses(question for question in view.of("connect") if question["path"] == "/ws/r/")
+    assert all(question["presumed"] is True and question["code"] == 1006 for question in ends)
+    assert all(0 <= question["duration"] < 60 and question["groups"] == ["room_r"] for question in ends)
+    assert second.says("telling views the ends of sessions of another process")
+    wait_until(lambda: len(records(redis)) == 1, what="only the record of the living is left")
+    for session in sessions:
+        vanish(session)
+    for session in others:
+        session.close()
+    assert addresses(told(view, 203)) == addresses(view.of("connect"))
+
+
+def test_the_only_gateway_is_killed_and_started_again(view, start, redis):
+    layer = Layer((Host(redis),))
+    gateway = start(layer)
+    open_sessions(gateway, 5)
+    gateway.stop(signal.SIGKILL)
+    start(layer)
+    ends = told(view, 5, HEALED)
+    assert addresses(ends) == addresses(view.of("connect")) and all(end["presumed"] for end in ends)
+
+
+def test_a_gateway_that_was_only_stopped(view, start, redis, layer):
+    first, second = start(layer), start(layer)
+    view.answer = lambda question: {"state": {"n": 1}} if question["event"] == "connect" and "again" not in question else None
+    sessions = open_sessions(first, 20)
+    known = addresses(view.of("connect"))
+    first.process.send_signal(signal.SIGSTOP)
+    ends = told(view, 20, HEALED)
+    assert addresses(ends) == known and all(end["presumed"] for end in ends)
+    first.process.send_signal(signal.SIGCONT)
+    again = wait_until(lambda: (found := [q for q in view.of("connect") if "again" in q]) and len(found) == 20 and found, 20)
+    assert addresses(again) == known
+    assert all(question["state"] == {"n": 1} and question["groups"] == ["room_r"] for question in again)
+    assert first.says("this process was taken for dead")
+    # They are known again, and told once more.
+    for session in sessions:
+        session.close(4002, "really")
+    ends = told(view, 40)[20:]
+    assert addresses(ends) == known and {end["code"] for end in ends} == {4002}
+    wait_until(lambda: records(redis) == [], what="nothing is left in Redis")
+
+
+def test_redis_loses_everything(view, start, redis):
+    layer = Layer((Host(redis),))
+    first, _ = start(layer), start(layer)
+    open_sessions(first, 20)
+    redis.client().flushall()
+    wait_until(lambda: [redis.client().hlen(lot) for lot in records(redis)] == [20], what="the records are written again")
+    first.process.send_signal(signal.SIGKILL)
+    assert addresses(told(view, 20, HEALED)) == addresses(view.of("connect"))
+    assert not [question for question in view.of("connect") if "again" in question]
+
+
+def test_redis_is_cut_off_and_comes_back(view, start, redis):
+    layer = with_user(redis, "gateway")
+    gateway, other = start(layer), start(Layer((Host(redis),)))
+    sessions = open_sessions(gateway, 6)
+    with outage_of(redis, "gateway"):
+        wait_until(lambda: not gateway.is_ready())
+        with pytest.raises(InvalidStatus) as refused:
+            open_sessions(gateway, 1)
+        assert refused.value.response.status_code == 503
+        # Who was there stays there, and the view is still told.
+        for session in sessions[:3]:
+            session.close()
+        told(view, 3)
+        assert [redis.client().hlen(lot) for lot in records(redis)] == [6]
+    wait_until(lambda: [redis.client().hlen(lot) for lot in records(redis)] == [3], what="what ended is removed")
+    assert len(view.of("connect")) == 6
+    for session in sessions[3:]:
+        session.close()
+    ends = told(view, 6)
+    assert addresses(ends) == addresses(view.of("connect")) and not [end for end in ends if "presumed" in end]
+    assert gateway.says("sessions cannot be noted in Redis") and gateway.says("sessions can be noted in Redis again")
+    assert not other.count("of another process")
+
+
+def test_the_view_is_away_while_sessions_end(view, start, redis):
+    gateway = start(Layer((Host(redis),)))
+    sessions = open_sessions(gateway, 50)
+    view.answer = lambda question: (503, b"", {"Retry-After": "1"})
+    for session in sessions:
+        session.close()
+    time_before = time.monotonic()
+    told(view, 3)
+    # One at a time is tried meanwhile.
+    assert len(view.of("disconnect")) < 40
+    view.answer = lambda question: None
+    wait_until(lambda: records(redis) == [], 30, "all were told")
+    assert time.monotonic() - time_before < 30
+    assert addresses({end["address"]: end for end in view.of("disconnect")}.values()) == addresses(view.of("connect"))
+
+
+# A stop
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_a_stop_tells_of_all_ends(view, start, redis, kind):
+    gateway = start(Layer((Host(redis),)) if kind == "redis" else None)
+    sessions = open_sessions(gateway, 30)
+    gateway.process.send_signal(signal.SIGTERM)
+    for session in sessions:
+        with pytest.raises(ConnectionClosed):
+            session.recv(timeout=20)
+    assert gateway.wait() == 0
+    ends = view.of("disconnect")
+    assert addresses(ends) == addresses(view.of("connect")) and {end["code"] for end in ends} == {1012}
+    assert records(redis) == [] and redis.client().keys("asgi:sluice:views:lots:*") == []
+    assert gateway.says("stopped", "ends-told=30")
+
+
+def test_what_a_stop_cannot_tell_is_told_by_another_process(view, start, redis):
+    layer = Layer((Host(redis),))
+    first = start(layer, grace="1s")
+    sessions = open_sessions(first, 10)
+    view.answer = lambda question: (503, b"", {})
+    sessions[0].close(4003, "early")
+    first.process.send_signal(signal.SIGTERM)
+    assert first.wait() == 0
+    assert first.says("ends of sessions are left for another process", "count=10")
+    view.answer = lambda question: None
+    earlier = len(view.of("disconnect"))
+    ids = {end["address"]: end["id"] for end in view.of("disconnect")}
+    start(layer)
+    ends = told(view, earlier + 10)[earlier:]
+    assert addresses(ends) == addresses(view.of("connect")) and sorted(end["code"] for end in ends) == [1012] * 9 + [4003]
+    assert not [end for end in ends if "presumed" in end]
+    # The same question, so that a view which has answered it already gives the same answer.
+    assert all(end["id"] == ids[end["address"]] for end in ends if end["address"] in ids)
+
+
+def test_with_memory_a_stop_says_what_was_not_told(view, start):
+    gateway = start(None, grace="1s")
+    open_sessions(gateway, 10)
+    view.answer = lambda question: (503, b"", {})
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.wait() == 0
+    assert gateway.says("views were not told the ends of sessions in time", "count=10")
+    assert gateway.says("stopped", "ends-not-told=10")
+
+
+# Who is there
+
+
+def test_a_view_hears_who_is_there(view, start):
+    gateway = start(None, options="alive: 10s")
+    # Also where nobody is.
+    empty = wait_until(lambda: view.of("alive"), 20)[0]
+    assert (empty["addresses"], empty["part"], empty["parts"], empty["interval"], empty["route"]) == ([], 1, 1, 10, "room")
+    assert "address" not in empty and empty.target == "/ws/0/"
+    one, other = open_sessions(gateway, 2)
+    both = addresses(view.of("connect"))
+    wait_until(lambda: sorted(view.of("alive")[-1]["addresses"]) == both, 20)
+    one.close()
+    (end,) = told(view, 1)
+    wait_until(lambda: view.of("alive")[-1]["addresses"] == [address for address in both if address != end["address"]], 20)
+    assert view.of("alive")[-1].target == "/ws/r/"
+    other.close()
+
+
+def test_rows_of_a_killed_gateway_expire(view, start):
+    rows: dict[str, float] = {}
+
+    def answer(question):
+        if question["event"] == "connect":
+            rows[question["address"]] = time.monotonic()
+        elif question["event"] == "disconnect":
+            rows.pop(question["address"], None)
+        elif question["event"] == "alive":
+            now = time.monotonic()
+            rows.update({address: now for address in question["addresses"] if address in rows})
+            for address in [address for address, seen in rows.items() if now - seen > 1.5 * question["interval"]]:
+                del rows[address]
+        return None
+
+    view.answer = answer
+    first = start(None, options="alive: 10s")
+    second = start(None, options="alive: 10s")
+    open_sessions(first, 3)
+    (kept,) = open_sessions(second, 1)
+    assert len(rows) == 4
+    first.process.send_signal(signal.SIGKILL)
+    wait_until(lambda: list(rows) == [view.of("connect")[-1]["address"]], 40, "only the one of the living gateway is left")
+    kept.close()
+    wait_until(lambda: rows == {})

@@ -1,0 +1,331 @@
+import ChannelLayers
+import LayerTestSupport
+import NIOCore
+import NIOPosix
+import RedisClient
+import Synchronization
+import Testing
+import Transport
+
+@testable import GatewayConfig
+@testable import RedisLayers
+
+private struct Text: RecordContent {
+  var text: String
+
+  func encoded() -> [UInt8] { Array(text.utf8) }
+}
+
+/// What a process does with the records that it takes over.
+private final class RecordsOwner: SessionRecordsOwner {
+  struct State {
+    var kinds: Set<String> = ["k"]
+    var room = 1000
+    var taken: [TakenRecord] = []
+    var again: [String] = []
+  }
+
+  let state = Mutex(State())
+
+  var kinds: Set<String> { state.withLock { $0.kinds } }
+  var room: Int { state.withLock { $0.room } }
+
+  func take(_ records: [TakenRecord], from layer: any SessionRecords) {
+    state.withLock { $0.taken += records }
+  }
+
+  func wereTaken(_ addresses: [String]) { state.withLock { $0.again += addresses } }
+
+  var texts: [String] {
+    state.withLock { state in
+      state.taken.map { "\($0.place.address)=\(String(decoding: $0.content, as: UTF8.self))" }.sorted()
+    }
+  }
+
+  var places: [TakenRecord.Place] { state.withLock { $0.taken.map(\.place) } }
+  var again: [String] { state.withLock { $0.again.sorted() } }
+}
+
+/// A clock that runs fifty times as fast as it should, and stands still while its process is stopped.
+private final class FastClock: Sendable {
+  private let start = MonotonicTime.now
+  let isStopped = Atomic(false)
+
+  var clock: RedisClock {
+    RedisClock(
+      now: { self.start + MonotonicTime.now.since(self.start) * 50 },
+      sleep: { duration in
+        try await Task.sleep(for: duration / 50)
+        while self.isStopped.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(2)) }
+      })
+  }
+}
+
+/// One process with records.
+private struct RecordingProcess {
+  let records: RedisRecords
+  let owner = RecordsOwner()
+  let clock = FastClock()
+  let lines = LogLines()
+  let id = RedisIdentity.newID()
+  private let running: Task<Void, Never>
+
+  init(_ redis: LocalRedis, _ change: (inout RedisLayerConfiguration) -> Void = { _ in }) async {
+    var configuration = RedisLayerConfiguration(layout: .core)
+    configuration.hosts = [RedisHost(.unix(path: redis.socket))]
+    change(&configuration)
+    let records = RedisRecords(
+      alias: "default", configuration, as: RecordsIdentity(id: id), on: .singleton, log: lines.log,
+      clock: clock.clock)
+    self.records = records
+    records.connect(to: owner)
+    running = Task { await records.run() }
+    #expect(await until { records.isAvailable })
+  }
+
+  func keep(_ address: String, _ text: String = "1", kind: String = "k") async -> Bool {
+    await withCheckedContinuation { done in
+      records.keep(KeptRecord(address: address, kind: kind, content: Text(text: text))) {
+        done.resume(returning: $0)
+      }
+    }
+  }
+
+  func begin(_ place: TakenRecord.Place) async -> TakenRecord.Beginning {
+    await withCheckedContinuation { done in
+      records.begin(place) { done.resume(returning: $0) }
+    }
+  }
+
+  func stop() async {
+    clock.isStopped.store(false, ordering: .relaxed)
+    await records.stop(within: .seconds(1000))
+    await running.value
+  }
+}
+
+@Suite(.enabled(if: LocalRedis.program != nil))
+struct RedisRecordsTests {
+  private let redis: LocalRedis
+  private let connection: RedisConnection
+
+  init() async throws {
+    redis = try LocalRedis()
+    let connector = RedisConnector(
+      host: RedisHost(.unix(path: redis.socket)), eventLoop: MultiThreadedEventLoopGroup.singleton.next())
+    var opened: RedisConnection?
+    // The server has just been started.
+    for _ in 0..<2000 where opened == nil {
+      opened = try? await connector.connect()
+      if opened == nil { try await Task.sleep(for: .milliseconds(10)) }
+    }
+    connection = try #require(opened)
+  }
+
+  private func say(_ name: String, _ arguments: String...) async throws -> RESPValue {
+    try await connection.send(RESPCommand(name, arguments.map { RESPArgument($0) }))
+  }
+
+  /// All keys below the prefix, without it.
+  private func keys() async throws -> [String] {
+    guard case .array(let found) = try await say("KEYS", "asgi:sluice:views:*") else { return [] }
+    return found.compactMap { $0.text.map { String($0.dropFirst("asgi:sluice:views:".count)) } }.sorted()
+  }
+
+  /// The process does nothing any more, and its sign of life has run out.
+  private func silence(_ process: RecordingProcess) async throws {
+    process.clock.isStopped.store(true, ordering: .relaxed)
+    let key = "asgi:sluice:views:alive:\(process.id)"
+    // A beat may be under way.
+    for _ in 0..<5 {
+      _ = try await say("DEL", key)
+      try await Task.sleep(for: .milliseconds(20))
+    }
+  }
+
+  @Test func `a record is there from the answer on, until it is dropped`() async throws {
+    let one = await RecordingProcess(redis)
+    #expect(await one.keep("a", "first"))
+    let lot = "records:\(one.id)-0-k"
+    #expect(try await say("HGET", "asgi:sluice:views:\(lot)", "a").text == "first")
+    one.records.keep(KeptRecord(address: "a", kind: "k", content: Text(text: "second")), nil)
+    #expect(await until { (try? await say("HGET", "asgi:sluice:views:\(lot)", "a").text) == "second" })
+    #expect(
+      try await keys() == ["alive:\(one.id)", "lots:\(one.id)", "processes", lot].sorted())
+    one.records.drop("a")
+    #expect(await until { (try? await keys().contains(lot)) == false })
+    await one.stop()
+    #expect(try await keys() == [])
+  }
+
+  @Test func `what a killed process leaves is taken over by one other process, and each record once`()
+    async throws
+  {
+    let dead = await RecordingProcess(redis)
+    for number in 0..<300 { #expect(await dead.keep("s\(number)", "\(number)")) }
+    let (one, other) = (await RecordingProcess(redis), await RecordingProcess(redis))
+    try await silence(dead)
+    #expect(await until { one.owner.texts.count + other.owner.texts.count == 300 })
+    let taker = one.owner.texts.isEmpty ? other : one
+    #expect(taker.owner.texts == (0..<300).map { "s\($0)=\($0)" }.sorted())
+    let last = taker.owner.state.withLock { $0.taken.first?.lastSign } ?? 0
+    #expect(abs(last - WallClock.secondsSinceEpoch) < 60)
+    for place in taker.owner.places {
+      #expect(await taker.begin(place) == .begun)
+      taker.records.finish(place)
+    }
+    #expect(
+      await until {
+        (try? await keys().contains { $0.contains(dead.id) && !$0.hasPrefix("taken:") }) == false
+      })
+    #expect(one.owner.texts.count + other.owner.texts.count == 300)
+    for process in [one, other, dead] { await process.stop() }
+  }
+
+  @Test func `who takes over and dies is taken over in turn, with what it had begun`() async throws {
+    let dead = await RecordingProcess(redis)
+    for address in ["a", "b", "c"] { #expect(await dead.keep(address)) }
+    let first = await RecordingProcess(redis)
+    try await silence(dead)
+    #expect(await until { first.owner.texts.count == 3 })
+    let places = first.owner.places.sorted { $0.address < $1.address }
+    #expect(await first.begin(places[0]) == .begun)
+    #expect(await first.begin(places[1]) == .begun)
+    first.records.finish(places[1])
+    #expect(
+      await until { (try? await say("HGET", "asgi:sluice:views:begun:\(places[1].lot)", "b")) == .null })
+    let second = await RecordingProcess(redis)
+    try await silence(first)
+    #expect(await until { second.owner.texts == ["a=1", "c=1"] })
+    #expect(second.owner.state.withLock { $0.taken.allSatisfy { $0.lastSign != nil } })
+    // The one that has lost it may not go on.
+    #expect(await first.begin(places[2]) == .gone)
+    for place in second.owner.places { #expect(await second.begin(place) == .begun) }
+    for process in [second, first, dead] { await process.stop() }
+  }
+
+  @Test func `a process that comes back takes back what was not told, and asks again for the rest`()
+    async throws
+  {
+    let back = await RecordingProcess(redis)
+    for address in ["a", "b", "c"] { #expect(await back.keep(address)) }
+    let taker = await RecordingProcess(redis)
+    try await silence(back)
+    #expect(await until { taker.owner.texts.count == 3 })
+    let places = taker.owner.places.sorted { $0.address < $1.address }
+    // The view was told of one, and is being told of another one.
+    #expect(await taker.begin(places[0]) == .begun)
+    taker.records.finish(places[0])
+    #expect(await taker.begin(places[1]) == .begun)
+    back.clock.isStopped.store(false, ordering: .relaxed)
+    let old = "asgi:sluice:views:records:\(back.id)-0-k"
+    #expect(await until { (try? await say("EXISTS", old)) == .integer(0) })
+    #expect(await taker.begin(places[2]) == .gone)
+    let lot = "asgi:sluice:views:records:\(back.id)-1-k"
+    #expect(await until { (try? await say("HLEN", lot)) == .integer(3) })
+    #expect(back.owner.again == [])
+    taker.records.finish(places[1])
+    #expect(await until { back.owner.again == ["a", "b"] })
+    #expect(back.lines.all.contains { $0.contains("this process was taken for dead") })
+    for process in [back, taker] { await process.stop() }
+    #expect(back.owner.again == ["a", "b"])
+  }
+
+  @Test func `after Redis has lost everything the records are written again, and nobody asks again`()
+    async throws
+  {
+    let one = await RecordingProcess(redis)
+    for address in ["a", "b"] { #expect(await one.keep(address)) }
+    _ = try await say("FLUSHALL")
+    #expect(
+      await until { (try? await say("HLEN", "asgi:sluice:views:records:\(one.id)-1-k")) == .integer(2) })
+    #expect(await one.keep("c"))
+    #expect(await until { one.lines.all.contains { $0.contains("Redis was emptied") } })
+    await one.stop()
+    #expect(one.owner.again == [])
+  }
+
+  @Test func `a record of another kind is left to who serves that`() async throws {
+    let dead = await RecordingProcess(redis)
+    #expect(await dead.keep("a"))
+    #expect(await dead.keep("b", kind: "other"))
+    let (one, other) = (await RecordingProcess(redis), await RecordingProcess(redis))
+    one.owner.state.withLock { $0.kinds = [] }
+    other.owner.state.withLock { $0.kinds = ["other"] }
+    try await silence(dead)
+    #expect(await until { other.owner.texts == ["b=1"] })
+    one.owner.state.withLock { $0.kinds = ["k"] }
+    #expect(await until { one.owner.texts == ["a=1"] })
+    for process in [one, other, dead] { await process.stop() }
+  }
+
+  @Test func `what a stop leaves is told by another process, also by one that starts later`() async throws {
+    let stopped = await RecordingProcess(redis)
+    #expect(await stopped.keep("a", "ended"))
+    await stopped.stop()
+    let next = await RecordingProcess(redis)
+    #expect(await until { next.owner.texts == ["a=ended"] })
+    await next.stop()
+  }
+
+  @Test func `records without room in memory stay in Redis until there is some`() async throws {
+    let one = await RecordingProcess(redis)
+    one.owner.state.withLock { $0.room = 0 }
+    for address in ["a", "b", "live"] { #expect(await one.keep(address)) }
+    one.records.park("a")
+    one.records.park("b")
+    one.owner.state.withLock { $0.room = 1000 }
+    #expect(await until { one.owner.texts == ["a=1", "b=1"] })
+    for place in one.owner.places {
+      #expect(await one.begin(place) == .begun)
+      one.records.finish(place)
+    }
+    let lot = "asgi:sluice:views:records:\(one.id)-0-k"
+    #expect(await until { (try? await say("HLEN", lot)) == .integer(1) })
+    await one.stop()
+  }
+
+  @Test func `with keys nobody reads the records but who has one of them`() async throws {
+    let dead = await RecordingProcess(redis) { $0.encryptionKeys = ["one"] }
+    #expect(await dead.keep("a", "secret"))
+    let stored = try await say("HGET", "asgi:sluice:views:records:\(dead.id)-0-k", "a").text ?? "secret"
+    #expect(!stored.contains("secret"))
+    let heir = await RecordingProcess(redis) { $0.encryptionKeys = ["two", "one"] }
+    try await silence(dead)
+    #expect(await until { heir.owner.texts == ["a=secret"] })
+    try await silence(heir)
+    let stranger = await RecordingProcess(redis) { $0.encryptionKeys = ["three"] }
+    // Whoever makes records removes those that it cannot read.
+    #expect(await until { stranger.owner.texts == ["a="] })
+    for process in [stranger, heir, dead] { await process.stop() }
+  }
+
+  @Test func `what another program has written harms nobody`() async throws {
+    _ = try await say("HSET", "asgi:sluice:views:processes", "x", "rubbish", "", "", "y z", "1 left")
+    _ = try await say("SET", "asgi:sluice:views:lots:x", "no hash")
+    _ = try await say("HSET", "asgi:sluice:views:lots:y z", "lot", "k nan", "l2", "k", "", "")
+    _ = try await say("HSET", "asgi:sluice:views:records:lot", "a", "\u{0}\u{1}")
+    _ = try await say("SET", "asgi:sluice:views:begun:l2", "no hash")
+    let one = await RecordingProcess(redis)
+    #expect(await until { one.owner.places.map(\.address) == ["a"] })
+    #expect(one.owner.state.withLock { $0.taken.map(\.lastSign) } == [nil])
+    #expect(await one.keep("mine"))
+    let dead = await RecordingProcess(redis)
+    dead.owner.state.withLock { $0.kinds = [] }
+    #expect(await dead.keep("b"))
+    try await silence(dead)
+    #expect(await until { one.owner.places.contains { $0.address == "b" } })
+    for process in [one, dead] { await process.stop() }
+  }
+
+  @Test func `a session waits a moment for Redis, and not longer`() async throws {
+    let one = await RecordingProcess(redis)
+    #expect(await one.keep("a"))
+    _ = try await say("CLIENT", "PAUSE", "1000", "ALL")
+    #expect(await one.keep("b") == false)
+    // What was refused is not left there.
+    let lot = "asgi:sluice:views:records:\(one.id)-0-k"
+    #expect(await until { (try? await say("HKEYS", lot)) == .array([.bulkString(Array("a".utf8))]) })
+    await one.stop()
+  }
+}
