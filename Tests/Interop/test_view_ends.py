@@ -125,12 +125,12 @@ def test_what_a_view_answers_to_an_end_is_published(view, start, redis):
     one.close()
     (question,) = told(view, 1)
     assert json.loads(other.recv(timeout=20)) == {"left": question["address"]}
-    assert gateway.says("carried out in part", "groups_from_view")
+    assert gateway.says("not carried out", "publish", "groups_from_view")
     # Another action is a mistake: nothing of the answer is done, and it is not asked again.
     view.answer = lambda question: {"do": [{"send": {"text": "no"}}]} if question["event"] == "disconnect" else None
     other.close()
     told(view, 2)
-    assert gateway.says("does not take it")
+    assert gateway.says("did not answer as expected", "event=disconnect")
     wait_until(lambda: records(redis) == [], what="nothing is left in Redis")
     assert len(view.of("disconnect")) == 2
 
@@ -151,7 +151,7 @@ def test_what_is_refused_and_what_fails(view, start, redis):
     ends = view.of("disconnect")
     assert len({question["id"] for question in ends}) == 2
     assert [question["attempt"] for question in ends] == [1, 2, 3, 4, 1]
-    assert gateway.says("does not take it")
+    assert gateway.says("did not answer as expected", "event=disconnect")
 
 
 # Something fails

@@ -82,6 +82,20 @@ struct OwnRecordsTests {
     #expect(Set(write()) == ["p-0-m! +a=2 +b=1 +c=1", "p-0-l -a -b"])
   }
 
+  @Test mutating func `what waits in a lot is its route's also when that asks another view`() {
+    keep("a")
+    #expect(write() == ["p-0-k! +a=1"])
+    own.park("a")
+    own.rename("k", to: "m")
+    #expect(own.parked == ["p-0-k": "m"])
+    var reading = LotReading(.init(name: "p-0-k", kind: "k", lastSign: nil), isOwn: true)
+    reading.rename("k", to: "m")
+    #expect(reading.lot.kind == "m")
+    var foreign = LotReading(.init(name: "q-0-k", kind: "k", lastSign: nil))
+    foreign.rename("k", to: "m")
+    #expect(foreign.lot.kind == "k")
+  }
+
   @Test mutating func `one that is dropped before it is written leaves nothing`() {
     let answers = Answers()
     keep("a", telling: answers.kept)

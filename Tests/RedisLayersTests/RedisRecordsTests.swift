@@ -28,7 +28,7 @@ private final class RecordsOwner: SessionRecordsOwner {
   let state = Mutex(State())
 
   var kinds: Set<String> { state.withLock { $0.kinds } }
-  var room: Int { state.withLock { $0.room } }
+  func room(for kind: String) -> Int { state.withLock { $0.room } }
 
   func take(_ records: [TakenRecord], from layer: any SessionRecords) {
     state.withLock { $0.taken += records }
@@ -46,18 +46,50 @@ private final class RecordsOwner: SessionRecordsOwner {
   var again: [String] { state.withLock { $0.again.sorted() } }
 }
 
-/// A clock that runs fifty times as fast as it should, and stands still while its process is stopped.
-private final class FastClock: Sendable {
-  private let start = MonotonicTime.now
-  let isStopped = Atomic(false)
+/// A clock that stands still unless a test moves it, although all waits are short. So nothing is over because the machine is slow.
+private final class SteppedClock: Sendable {
+  fileprivate struct State {
+    var now = MonotonicTime.now
+    /// How many signs of life may still be given.
+    var beats = Int.max
+    /// Whether the next one waits for that.
+    var isHeld = false
+  }
+
+  private let state = Mutex(State())
+  private static let step = Duration.milliseconds(2)
+  /// Longer waits are for what should not happen.
+  private static let longest = Duration.seconds(100)
 
   var clock: RedisClock {
     RedisClock(
-      now: { self.start + MonotonicTime.now.since(self.start) * 50 },
+      now: { self.state.withLock { $0.now } },
       sleep: { duration in
-        try await Task.sleep(for: duration / 50)
-        while self.isStopped.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(2)) }
+        try await Task.sleep(for: duration < Self.longest ? Self.step : duration)
+        if duration == RedisRecordsLink.beat { try await self.awaitBeat() }
       })
+  }
+
+  private func awaitBeat() async throws {
+    defer { state.withLock { $0.isHeld = false } }
+    while !state.withLock({ $0.takeBeat() }) { try await Task.sleep(for: Self.step) }
+  }
+
+  func pass(_ time: Duration) { state.withLock { $0.now = $0.now + time } }
+  func allowBeats(_ count: Int) { state.withLock { $0.beats = count } }
+
+  /// Allows no more beats, and waits until none is under way.
+  func stop() async {
+    allowBeats(0)
+    while !state.withLock({ $0.isHeld }) { try? await Task.sleep(for: Self.step) }
+  }
+}
+
+extension SteppedClock.State {
+  fileprivate mutating func takeBeat() -> Bool {
+    isHeld = beats == 0
+    if beats > 0, beats < .max { beats -= 1 }
+    return !isHeld
   }
 }
 
@@ -65,7 +97,7 @@ private final class FastClock: Sendable {
 private struct RecordingProcess {
   let records: RedisRecords
   let owner = RecordsOwner()
-  let clock = FastClock()
+  let clock = SteppedClock()
   let lines = LogLines()
   let id = RedisIdentity.newID()
   private let running: Task<Void, Never>
@@ -81,6 +113,8 @@ private struct RecordingProcess {
     records.connect(to: owner)
     running = Task { await records.run() }
     #expect(await until { records.isAvailable })
+    // Long enough for the others to have come back after an outage.
+    clock.pass(.seconds(60))
   }
 
   func keep(_ address: String, _ text: String = "1", kind: String = "k") async -> Bool {
@@ -98,7 +132,7 @@ private struct RecordingProcess {
   }
 
   func stop() async {
-    clock.isStopped.store(false, ordering: .relaxed)
+    clock.allowBeats(.max)
     await records.stop(within: .seconds(1000))
     await running.value
   }
@@ -134,13 +168,8 @@ struct RedisRecordsTests {
 
   /// The process does nothing any more, and its sign of life has run out.
   private func silence(_ process: RecordingProcess) async throws {
-    process.clock.isStopped.store(true, ordering: .relaxed)
-    let key = "asgi:sluice:views:alive:\(process.id)"
-    // A beat may be under way.
-    for _ in 0..<5 {
-      _ = try await say("DEL", key)
-      try await Task.sleep(for: .milliseconds(20))
-    }
+    await process.clock.stop()
+    _ = try await say("DEL", "asgi:sluice:views:alive:\(process.id)")
   }
 
   @Test func `a record is there from the answer on, until it is dropped`() async throws {
@@ -187,7 +216,7 @@ struct RedisRecordsTests {
     for address in ["a", "b", "c"] { #expect(await dead.keep(address)) }
     let first = await RecordingProcess(redis)
     try await silence(dead)
-    #expect(await until { first.owner.texts.count == 3 })
+    try #require(await until { first.owner.texts.count == 3 })
     let places = first.owner.places.sorted { $0.address < $1.address }
     #expect(await first.begin(places[0]) == .begun)
     #expect(await first.begin(places[1]) == .begun)
@@ -211,13 +240,14 @@ struct RedisRecordsTests {
     for address in ["a", "b", "c"] { #expect(await back.keep(address)) }
     let taker = await RecordingProcess(redis)
     try await silence(back)
-    #expect(await until { taker.owner.texts.count == 3 })
+    try #require(await until { taker.owner.texts.count == 3 })
     let places = taker.owner.places.sorted { $0.address < $1.address }
     // The view was told of one, and is being told of another one.
     #expect(await taker.begin(places[0]) == .begun)
     taker.records.finish(places[0])
     #expect(await taker.begin(places[1]) == .begun)
-    back.clock.isStopped.store(false, ordering: .relaxed)
+    // Not so many that it gives up waiting for the other one.
+    back.clock.allowBeats(30)
     let old = "asgi:sluice:views:records:\(back.id)-0-k"
     #expect(await until { (try? await say("EXISTS", old)) == .integer(0) })
     #expect(await taker.begin(places[2]) == .gone)
@@ -225,6 +255,7 @@ struct RedisRecordsTests {
     #expect(await until { (try? await say("HLEN", lot)) == .integer(3) })
     #expect(back.owner.again == [])
     taker.records.finish(places[1])
+    back.clock.allowBeats(.max)
     #expect(await until { back.owner.again == ["a", "b"] })
     #expect(back.lines.all.contains { $0.contains("this process was taken for dead") })
     for process in [back, taker] { await process.stop() }
@@ -256,6 +287,34 @@ struct RedisRecordsTests {
     #expect(await until { other.owner.texts == ["b=1"] })
     one.owner.state.withLock { $0.kinds = ["k"] }
     #expect(await until { one.owner.texts == ["a=1"] })
+    for process in [one, other, dead] { await process.stop() }
+  }
+
+  @Test func `what was taken over is another one's where its route has gone`() async throws {
+    let dead = await RecordingProcess(redis)
+    for address in ["a", "b"] { #expect(await dead.keep(address)) }
+    let (one, other) = (await RecordingProcess(redis), await RecordingProcess(redis))
+    other.owner.state.withLock { $0.kinds = [] }
+    try await silence(dead)
+    try #require(await until { one.owner.texts.count == 2 })
+    let places = one.owner.places.sorted { $0.address < $1.address }
+    #expect(await one.begin(places[0]) == .begun)
+    one.records.finish(places[0])
+    #expect(
+      await until { (try? await say("HGET", "asgi:sluice:views:begun:\(places[0].lot)", "a")) == .null })
+    one.owner.state.withLock { $0.kinds = ["another"] }
+    other.owner.state.withLock { $0.kinds = ["k"] }
+    #expect(await until { other.owner.texts == ["b=1"] })
+    #expect(other.owner.state.withLock { $0.taken.first?.lastSign } != nil)
+    #expect(await one.begin(places[1]) == .gone)
+    for place in other.owner.places {
+      #expect(await other.begin(place) == .begun)
+      other.records.finish(place)
+    }
+    #expect(
+      await until {
+        (try? await keys().contains { $0.contains(places[1].lot) && !$0.hasPrefix("taken:") }) == false
+      })
     for process in [one, other, dead] { await process.stop() }
   }
 
@@ -321,8 +380,20 @@ struct RedisRecordsTests {
   @Test func `a session waits a moment for Redis, and not longer`() async throws {
     let one = await RecordingProcess(redis)
     #expect(await one.keep("a"))
-    _ = try await say("CLIENT", "PAUSE", "1000", "ALL")
-    #expect(await one.keep("b") == false)
+    // Scripts, which may write, get no answer.
+    _ = try await say("CLIENT", "PAUSE", "3600000", "WRITE")
+    let answer = Task { await one.keep("b") }
+    let isWaiting = Mutex(true)
+    let hurry = Task {
+      while isWaiting.withLock({ $0 }) {
+        one.clock.pass(.seconds(1))
+        try? await Task.sleep(for: .milliseconds(2))
+      }
+    }
+    #expect(await answer.value == false)
+    isWaiting.withLock { $0 = false }
+    await hurry.value
+    _ = try await say("CLIENT", "UNPAUSE")
     // What was refused is not left there.
     let lot = "asgi:sluice:views:records:\(one.id)-0-k"
     #expect(await until { (try? await say("HKEYS", lot)) == .array([.bulkString(Array("a".utf8))]) })

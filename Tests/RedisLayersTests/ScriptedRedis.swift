@@ -149,7 +149,7 @@ extension RESPValue {
 
 /// Waits until something has happened in another task. Attempts are counted, and not time.
 func until(_ condition: () async -> Bool) async -> Bool {
-  for _ in 0..<5000 {
+  for _ in 0..<50_000 {
     if await condition() { return true }
     try? await Task.sleep(for: .milliseconds(1))
   }

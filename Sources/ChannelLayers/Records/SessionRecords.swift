@@ -22,8 +22,8 @@ package protocol SessionRecords: AnyObject, Sendable {
   /// - Parameter begun: called once, on any thread.
   func begin(_ place: TakenRecord.Place, _ begun: @escaping @Sendable (TakenRecord.Beginning) -> Void)
 
-  /// There is no room in memory for a record whose session has ended. It stays, and its owner gets it as one that was taken over once
-  /// it has room.
+  /// There is no room in memory for a record whose session has ended, or nobody any more who can tell of it. It stays, and its owner
+  /// gets it as one that was taken over once it has room.
   func park(_ address: String)
 
   /// What had to be done for a record that was taken over is done, and it is removed.
@@ -89,10 +89,10 @@ package struct TakenRecord: Sendable, Equatable {
 
 /// Who makes the records, and takes over those of other processes.
 package protocol SessionRecordsOwner: AnyObject, Sendable {
-  /// The kinds of records that this process can take over.
+  /// The kinds of records that this process can take over. What it has taken of another one is left to other processes again.
   var kinds: Set<String> { get }
-  /// How many records it can take now.
-  var room: Int { get }
+  /// How many records of a kind it can take now.
+  func room(for kind: String) -> Int
 
   func take(_ records: [TakenRecord], from records: any SessionRecords)
 

@@ -2,7 +2,7 @@ import ChannelLayers
 
 /// How far a lot of records is read whose owner has ended, or for which there was no room in memory.
 struct LotReading {
-  let lot: RecordRegister.TakenLot
+  private(set) var lot: RecordRegister.TakenLot
   /// Whether it is one of this process's own, with records that are here as well.
   let isOwn: Bool
   private(set) var part = RecordRegister.Part.begun
@@ -33,6 +33,11 @@ struct LotReading {
   }
 
   mutating func dealtWith(_ address: String) { handed.remove(address) }
+
+  /// The route of these records asks another view from now on.
+  mutating func rename(_ kind: String, to new: String) {
+    if isOwn, lot.kind == kind { lot.kind = new }
+  }
 
   /// Something was left, or has come meanwhile.
   mutating func startAgain() {

@@ -97,6 +97,7 @@ struct OwnRecords {
       keep(record, until: MonotonicTime(nanoseconds: .max), nil)
       entries[address]?.isParked = entry.isParked
     }
+    for (lot, parkedKind) in parked where parkedKind == kind { parked[lot] = new }
   }
 
   private mutating func answer(_ address: String, _ isKept: Bool) {

@@ -150,6 +150,17 @@ struct RecordRegister: Sendable {
     }
   }
 
+  /// Leaves a lot that was taken over to other processes again, as if a process that has ended had left it.
+  func giveBack(_ lot: TakenLot, on connection: RedisConnection) async throws(RedisFailure) {
+    _ = try await RecordScript.giveBack.run(
+      keys: [lotsKey(id), lotsKey(Self.nobody(id)), processesKey],
+      [.init(lot.name), .init(Self.nobody(id)), .init(WallClock.secondsSinceEpoch), .init(Self.expiry)],
+      on: connection)
+  }
+
+  /// A process that is none, and has what this one gives back.
+  private static func nobody(_ id: String) -> String { "\(id)-back" }
+
   func begin(_ place: TakenRecord.Place, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
     let reply = try await RecordScript.begin.run(
       keys: [lotsKey(id), recordsKey(place.lot), begunKey(place.lot)],

@@ -89,6 +89,19 @@ enum RecordScript {
     return taken
     """)
 
+  /// Leaves a lot to whoever wants it. KEYS: the lots of this process, those of a process that is none, and the processes. ARGV: the lot,
+  /// the process that is none, the time, seconds until its entries expire.
+  static let giveBack = RedisScript(
+    """
+    local kind = redis.call('HGET', KEYS[1], ARGV[1])
+    if not kind then return 0 end
+    redis.call('HDEL', KEYS[1], ARGV[1])
+    redis.call('HSET', KEYS[2], ARGV[1], kind)
+    redis.call('HSET', KEYS[3], ARGV[2], ARGV[3] .. ' left')
+    redis.call('EXPIRE', KEYS[2], ARGV[4])
+    return 1
+    """)
+
   /// KEYS: the lots of this process, the records of the lot, and those that were begun. ARGV: the lot, the address. Returns 1 if this
   /// process may tell the view, and 0 if the record is gone.
   static let begin = RedisScript(

@@ -189,7 +189,9 @@ actor RedisRecordsLink: LinkOwner {
         own.park(address)
         // One that was read waits there, too.
         dealtWith(address)
-      case .rename(let kind, let new): own.rename(kind, to: new)
+      case .rename(let kind, let new):
+        own.rename(kind, to: new)
+        for index in readings.indices { readings[index].rename(kind, to: new) }
       case .begin(let place, let begun): beginning.append((place, begun))
       case .finish(let place): finished.append(place)
       }
@@ -343,6 +345,7 @@ extension RedisRecordsLink {
       own.unpark(lot)
       readings.append(LotReading(.init(name: lot, kind: kind, lastSign: nil), isOwn: true))
     }
+    await giveBack(on: connection)
     for name in readings.map(\.lot.name) {
       await attempt("the sessions of a process that has ended could not be read", on: connection) {
         () throws(RedisFailure) in try await readLot(name, on: connection)
@@ -350,9 +353,21 @@ extension RedisRecordsLink {
     }
   }
 
+  /// Lots whose view this process does not ask any more are for others.
+  private func giveBack(on connection: RedisConnection) async {
+    guard let kinds = owner.owner?.kinds else { return }
+    for lot in readings.filter({ !$0.isOwn && !kinds.contains($0.lot.kind) }).map(\.lot) {
+      await attempt("what a process has left could not be given back", on: connection) {
+        () throws(RedisFailure) in
+        try await register.giveBack(lot, on: connection)
+        readings.removeAll { $0.lot.name == lot.name }
+      }
+    }
+  }
+
   private func readLot(_ name: String, on connection: RedisConnection) async throws(RedisFailure) {
-    while let room = owner.owner?.room, room >= Self.leastRoom,
-      let reading = readings.first(where: { $0.lot.name == name }), !reading.isAtEnd
+    while let reading = readings.first(where: { $0.lot.name == name }), !reading.isAtEnd,
+      let room = owner.owner?.room(for: reading.lot.kind), room >= Self.leastRoom
     {
       let (records, next) = try await register.read(
         reading.part, of: name, from: reading.cursor, on: connection)

@@ -35,6 +35,7 @@ final class UnfinishedInput {
   private let allowance: MemoryAllowance
   private var parts: [Part] = []
   private var hoarding: HoardingWatch?
+  private var isRelieving = false
 
   init(_ process: ProcessState, reactor: Reactor) {
     self.process = process
@@ -89,8 +90,12 @@ final class UnfinishedInput {
   }
 
   /// Ends the sessions with the oldest unfinished messages, if too much is held.
+  ///
+  /// A session that ends counts anew, and so leads here again. The sessions after it have their turn all the same, from the first call.
   func relieve() {
-    guard let target = allowance.target() else { return }
+    guard !isRelieving, let target = allowance.target() else { return }
+    isRelieving = true
+    defer { isRelieving = false }
     var held: [(since: UInt64, soon: Int, Holding)] = parts.map { ($0.since, 0, .unfinished($0)) }
     held += reactor.unreadConnections.map { ($0.since, $0.soon, .unread($0.connection)) }
     // What the sessions that are ended here give back a little later.

@@ -157,6 +157,8 @@ package struct ViewRecord: Sendable, Equatable {
   package var claims: JSON?
   /// What it is in; at the end what it was in last.
   package var groups: [String]
+  /// The groups that its route names for it.
+  package var named: [String]
   /// The opaque value of the last answer, as JSON text of at most `longestState` bytes; nil before the first.
   package var state: [UInt8]?
   /// When *connect* was asked first. Seconds since 1970.
@@ -168,7 +170,7 @@ package struct ViewRecord: Sendable, Equatable {
   package init(
     address: String, route: String, target: String, path: String, query: String, captures: Captures,
     host: String, client: String, isSecure: Bool, user: String?, claims: JSON?, groups: [String],
-    state: [UInt8]? = nil, since: Double
+    named: [String] = [], state: [UInt8]? = nil, since: Double
   ) {
     self.address = address
     self.route = route
@@ -182,6 +184,7 @@ package struct ViewRecord: Sendable, Equatable {
     self.user = user
     self.claims = claims
     self.groups = groups
+    self.named = named
     self.state = state
     self.since = since
   }

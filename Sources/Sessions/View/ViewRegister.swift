@@ -11,7 +11,7 @@ package protocol ViewRegister: AnyObject, Sendable {
   func change(_ record: ViewRecord)
 
   /// *connect* was not sent, or was refused: there is nothing to report.
-  func forget(_ address: String)
+  func forget(_ record: ViewRecord)
 
   /// The session has ended. Its *disconnect* is asked until the view has answered.
   func ended(_ record: ViewRecord, _ end: SessionEnd)

@@ -29,6 +29,23 @@ struct ReportLaneTests {
     #expect(Self.step(&lane, at: 0) == "idle")
   }
 
+  @Test func `a reload may give the reports more places`() {
+    var lane = ReportLane<String>(width: 1)
+    for report in ["a", "b"] { lane.add(report, at: Self.time(0)) }
+    #expect((0..<2).map { _ in Self.step(&lane, at: 0) } == ["a", "idle"])
+    lane.width = 2
+    #expect(Self.step(&lane, at: 0) == "b")
+  }
+
+  @Test func `a report that could not be asked says nothing of the view`() {
+    var lane = ReportLane<String>(width: 3)
+    for report in ["a", "b", "c"] { lane.add(report, at: Self.time(0)) }
+    #expect(Self.step(&lane, at: 0) == "a")
+    lane.postponed("a", at: Self.time(0))
+    #expect((0..<3).map { _ in Self.step(&lane, at: 0) } == ["b", "c", "wait 1000.0 ms"])
+    #expect(lane.count == 3 && Self.step(&lane, at: 1) == "a")
+  }
+
   @Test func `a route with few places has one for reports`() {
     var lane = ReportLane<String>(width: 0)
     lane.add("a", at: Self.time(0))

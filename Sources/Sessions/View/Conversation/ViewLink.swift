@@ -48,7 +48,13 @@ final class ViewLink {
   /// The view has let the client in, and the gateway has not.
   private var isTurnedAway = false
   /// The groups that the route names.
-  var named: [String] = []
+  var named: [String] {
+    get { record.named }
+    set {
+      record.named = newValue
+      noteChange()
+    }
+  }
 
   /// The view's opaque value.
   var state: JSON? { record.state.flatMap { try? JSON.parse($0.rawBytes) } }
@@ -186,7 +192,7 @@ final class ViewLink {
     guard isNoted else { return }
     isNoted = false
     guard route.configuration.consumer.view?.on.contains(.disconnect) == true else {
-      return worker.process.views.forget(record.address)
+      return worker.process.views.forget(record)
     }
     // RFC 6455 section 7.1.5: without a close frame it is 1006.
     let farewell = farewell ?? (.abnormal, "")
@@ -198,7 +204,7 @@ final class ViewLink {
   private func forget() {
     guard isNoted else { return }
     isNoted = false
-    worker.process.views.forget(record.address)
+    worker.process.views.forget(record)
   }
 }
 
@@ -245,9 +251,7 @@ extension ViewLink {
     ask(.receive(messages), terms, as: .receive(number))
   }
 
-  private var terms: ViewTerms {
-    ViewTerms(asker: record.user.map { "user " + $0 } ?? record.client)
-  }
+  private var terms: ViewTerms { ViewTerms(asker: record.asker) }
 
   @discardableResult
   private func ask(
@@ -343,8 +347,12 @@ extension ViewLink {
 extension ViewLink {
   private func join(_ group: String) {
     guard let session else { return handle(.joined) }
-    guard admits(group), session.hasRoom(for: group) else {
-      tellNotCarriedOut("join", group, admits(group) ? "the session is in too many groups" : nil)
+    guard route.admits(group, of: record) else {
+      publishing.tellNotAdmitted("join", group)
+      return handle(.joined)
+    }
+    guard session.hasRoom(for: group) else {
+      publishing.tellNotCarriedOut("join", ["group": "\(group)"], "the session is in too many groups")
       return handle(.joined)
     }
     awaited = group
@@ -362,34 +370,14 @@ extension ViewLink {
   }
 
   private func publish(_ publication: ViewAnswer.Publication, isBeforeJoin: Bool) {
-    guard admits(publication.group) else { return tellNotCarriedOut("publish", publication.group, nil) }
-    guard let layer = worker.end(of: route.layer) else { return }
     let isMember = session?.feed.isMember(of: publication.group) == true
-    let event = publication.addressed(from: record.address, isKeptBack: isBeforeJoin && !isMember)
-    let before = layer.groups.deliveries
-    layer.publish(event, to: publication.group) { [self] outcome in
-      guard let reason = outcome.undelivered else { return }
-      worker.process.log.log(
-        "an event of a view was not published", at: .warning, paced: worker.process.viewPace,
-        ["route": "\(route.name)", "group": "\(publication.group)", "reason": "\(reason.rawValue)"])
-    }
-    if isMember, layer.groups.deliveries == before { unreturned.append(publication) }
+    let groups = worker.end(of: route.layer)?.groups
+    let before = groups?.deliveries
+    let isOnItsWay = publishing.publish(publication, of: record, isKeptBack: isBeforeJoin && !isMember)
+    if isOnItsWay, isMember, groups?.deliveries == before { unreturned.append(publication) }
   }
 
-  private func admits(_ group: String) -> Bool {
-    named.contains(group) || route.groups?.fromView?.admits(group) == true
-  }
-
-  private func tellNotCarriedOut(_ action: String, _ group: String, _ reason: String?) {
-    let names = route.groups?.fromView?.text ?? "none"
-    worker.process.log.log(
-      "an action of a view's answer was not carried out", at: .warning, paced: worker.process.viewPace,
-      [
-        "route": "\(route.name)", "action": "\(action)", "group": "\(group)",
-        "reason":
-          "\(reason ?? "the group is neither one of the route's own nor among those of \"groups_from_view\": \(names)")",
-      ])
-  }
+  private var publishing: ViewPublishing { ViewPublishing(worker, route) }
 }
 
 extension ViewLink: InputHolder {

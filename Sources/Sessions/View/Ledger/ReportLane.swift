@@ -32,7 +32,7 @@ struct ReportLane<Report> {
   private static var longestPause: Duration { .seconds(5) }
 
   /// The most reports under way.
-  private let width: Int
+  var width: Int
   /// Never tried, the oldest first.
   private var fresh: Deque<Waiting> = []
   /// By the number of failures. All reports of one list wait equally long, so each list is in the order of their times.
@@ -46,7 +46,7 @@ struct ReportLane<Report> {
   var isHurried = false
 
   init(width: Int) {
-    self.width = max(width, 1)
+    self.width = width
     failed = Array(repeating: [], count: Self.waits.count)
   }
 
@@ -71,7 +71,7 @@ struct ReportLane<Report> {
 
   /// What to do now. A report that is returned is under way until it is `settled`, or has `failed`.
   mutating func next(at now: MonotonicTime) -> Step {
-    guard underWay < (failuresInRow == 0 ? width : 1) else { return .idle }
+    guard underWay < (failuresInRow == 0 ? max(width, 1) : 1) else { return .idle }
     guard let (level, due) = nextDue() else { return .idle }
     let allowed = max(due, pausedUntil, pace)
     guard allowed <= now else { return .wait(allowed) }
@@ -102,6 +102,12 @@ struct ReportLane<Report> {
   /// It is of no use any more. This says nothing about the view.
   mutating func withdrawn() {
     underWay -= 1
+  }
+
+  /// It could not be asked. This says nothing about the view.
+  mutating func postponed(_ report: Report, at now: MonotonicTime) {
+    underWay -= 1
+    failed[0].append(Waiting(report: report, time: now + Self.waits[0]))
   }
 
   /// It was not answered, and waits to be repeated.

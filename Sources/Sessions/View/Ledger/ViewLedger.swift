@@ -18,37 +18,34 @@ package final class ViewLedger: ViewRegister {
     /// The last one that was served.
     var route: SessionRoute
     var isServed = true
-    /// Of the sessions that have not ended.
-    var addresses: Set<String> = []
-    /// Where the last session's questions go.
-    var target: String?
+    /// Of the sessions that have not ended, each with where its record is; nil where none is kept.
+    var sessions: [String: (any SessionRecords)?] = [:]
+    /// Whether records of ends wait in a layer because there was no room for them.
+    var hasParked = false
+    /// Of the last session.
+    var captures: Captures?
   }
 
   private struct State {
     var places: [String: Place] = [:]
     var workers: [Worker] = []
-    var waiting = Load()
-    /// Those of them that were read from a layer.
-    var taken = 0
+    var waiting = WaitingEnds()
     var lostEnds = 0
     var untoldEnds = 0
-  }
 
-  /// What the ends take that wait to be told.
-  struct Load: Equatable {
-    var count = 0
-    var bytes = 0
+    /// Notes where the record of a session is from now on.
+    ///
+    /// - Returns: where it was before.
+    mutating func move(_ record: ViewRecord, to records: (any SessionRecords)?) -> (any SessionRecords)? {
+      let old = places[record.route]?.sessions.updateValue(records, forKey: record.address)
+      return (old ?? nil).flatMap { $0 === records ? nil : $0 }
+    }
 
-    mutating func add(_ report: ViewReport, sign: Int = 1) {
-      count += sign
-      bytes += sign * report.record.size
+    func worker(of route: String) -> Worker? {
+      let number = ViewLedger.worker(of: route, among: workers.count)
+      return workers.indices.contains(number) ? workers[number] : nil
     }
   }
-
-  /// The most ends that wait in memory.
-  static let most = Load(count: 100_000, bytes: 256 << 20)
-  /// The most of other processes.
-  private static let mostTaken = 1000
 
   let log: Logger
   private let state = Mutex(State())
@@ -72,12 +69,15 @@ package final class ViewLedger: ViewRegister {
     let workers = state.withLock { state in
       for (name, place) in state.places {
         // A handshake that began before may still bring a session, so a route stays for one exchange.
-        if !place.isServed, place.addresses.isEmpty { state.places[name] = nil }
+        if place.isServed { continue }
+        if place.sessions.isEmpty, !place.hasParked, !state.waiting.has(name) { state.places[name] = nil }
+      }
+      for name in Array(state.places.keys) {
         state.places[name]?.isServed = false
       }
       for route in viewed {
         if let old = state.places[route.name]?.route, old.recordKind != route.recordKind,
-          let records = old.keptRecords
+          let records = old.keptRecords, records === route.keptRecords
         {
           moved.append((records, old.recordKind, route.recordKind))
         }
@@ -107,16 +107,17 @@ package final class ViewLedger: ViewRegister {
   }
 
   /// The number of the worker that asks about the ends of a route's sessions.
-  private static func worker(of route: String, among count: Int) -> Int {
+  fileprivate static func worker(of route: String, among count: Int) -> Int {
     Int(UInt(bitPattern: route.hashValue) % UInt(max(count, 1)))
   }
 
   /// The sessions on a route that have not ended, and where its view can be asked about all of them.
   func presence(on route: SessionRoute) -> (addresses: [String], target: String) {
-    let (addresses, target) = state.withLock { state in
+    let (addresses, captures) = state.withLock { state in
       let place = state.places[route.name]
-      return (Array(place?.addresses ?? []), place?.target)
+      return (place.map { Array($0.sessions.keys) } ?? [], place?.captures)
     }
+    let target = captures.flatMap { route.target(for: $0) }
     return (addresses, target ?? route.configuration.consumer.view?.exampleTarget ?? "/")
   }
 
@@ -128,72 +129,77 @@ package final class ViewLedger: ViewRegister {
 
   package func enter(_ record: ViewRecord, _ noted: @escaping @Sendable (Bool) -> Void) {
     let route = state.withLock { state in
-      state.places[record.route]?.addresses.insert(record.address)
-      state.places[record.route]?.target = record.target
-      return state.places[record.route]?.route
+      let route = state.places[record.route]?.route
+      state.places[record.route]?.sessions[record.address] = .some(route?.keptRecords)
+      state.places[record.route]?.captures = record.captures
+      return route
     }
     guard let route, let records = route.keptRecords else { return noted(true) }
     records.keep(.init(address: record.address, kind: route.recordKind, content: OpenRecord(record: record)))
     {
       [weak self] isKept in
-      if !isKept { self?.remove(record.address) }
+      if !isKept { self?.remove(record) }
       noted(isKept)
     }
   }
 
   package func change(_ record: ViewRecord) {
-    guard let route = route(named: record.route), let records = route.keptRecords else { return }
-    records.keep(
-      .init(address: record.address, kind: route.recordKind, content: OpenRecord(record: record)), nil)
+    keep(record, OpenRecord(record: record))
   }
 
-  package func forget(_ address: String) {
-    remove(address)?.keptRecords?.drop(address)
-  }
-
+  /// Keeps what is known of a session that is there where its route keeps it now, and nowhere else.
+  ///
+  /// - Returns: where that is.
   @discardableResult
-  private func remove(_ address: String) -> SessionRoute? {
-    defer { settlement.yield() }
-    return state.withLock { state in
-      for name in state.places.keys where state.places[name]?.addresses.remove(address) != nil {
-        return state.places[name]?.route
-      }
-      return nil
+  private func keep(_ record: ViewRecord, _ content: any RecordContent) -> (any SessionRecords)? {
+    let (route, old) = state.withLock { state in
+      let route = state.places[record.route]?.route
+      return (route, state.move(record, to: route?.keptRecords))
     }
+    old?.drop(record.address)
+    guard let route, let records = route.keptRecords else { return nil }
+    records.keep(.init(address: record.address, kind: route.recordKind, content: content), nil)
+    return records
+  }
+
+  package func forget(_ record: ViewRecord) { remove(record)?.drop(record.address) }
+
+  /// - Returns: where its record is.
+  @discardableResult
+  private func remove(_ record: ViewRecord) -> (any SessionRecords)? {
+    defer { settlement.yield() }
+    // In place: a copy of all addresses would cost milliseconds.
+    return state.withLock { $0.places[record.route]?.sessions.removeValue(forKey: record.address) ?? nil }
   }
 
   package func ended(_ record: ViewRecord, _ end: SessionEnd) {
-    guard let route = route(named: record.route), route.asksDisconnect else {
-      remove(record.address)
-      return
-    }
-    let report = ViewReport(record: record, end: end, id: ViewQuestionID.next())
-    route.keptRecords?.keep(
-      .init(
-        address: record.address, kind: route.recordKind,
-        content: EndedRecord(record: record, end: end, id: report.id)), nil)
+    guard let route = route(named: record.route), route.asksDisconnect else { return forget(record) }
+    var report = ViewReport(record: record, end: end, id: ViewQuestionID.next())
+    report.origin = .own(kept: keep(record, EndedRecord(record: record, end: end, id: report.id)))
     add(report, on: route)
     // Not before it is counted there, so that a stop does not miss it.
-    remove(record.address)
+    remove(record)
   }
 
   // MARK: - Ends
 
   private func add(_ report: ViewReport, on route: SessionRoute) {
-    let (worker, isOver) = state.withLock { state in
+    let (worker, overfull) = state.withLock { state in
       state.waiting.add(report)
-      if case .taken = report.origin { state.taken += 1 }
-      let isOver = state.waiting.count > Self.most.count || state.waiting.bytes > Self.most.bytes
-      let number = Self.worker(of: route.name, among: state.workers.count)
-      return (state.workers.indices.contains(number) ? state.workers[number] : nil, isOver)
+      return (state.worker(of: route.name), state.waiting.overfull.map { ($0, state.worker(of: $0)) })
     }
-    worker? { $0.reports.add(report, on: route, isOver: isOver) }
+    worker? { $0.reports.add(report, on: route) }
+    guard let (name, giver) = overfull else { return }
+    giver? { $0.reports.giveUpOldest(of: name) }
   }
 
+  /// Whether more wait than there is room for, and most of them for this route.
+  func hasTooMany(of route: String) -> Bool { state.withLock { $0.waiting.overfull == route } }
+
   /// A view was told, or its answer is final.
-  func settled(_ report: ViewReport, on route: SessionRoute) {
+  func settled(_ report: ViewReport) {
     switch report.origin {
-    case .own: route.keptRecords?.drop(report.record.address)
+    case .own(let records): records?.drop(report.record.address)
     case .taken(let place, let records): records.finish(place)
     }
     told.up()
@@ -202,47 +208,67 @@ package final class ViewLedger: ViewRegister {
 
   /// There is nothing to be told any more.
   func remove(_ report: ViewReport) {
-    state.withLock { state in
-      state.waiting.add(report, sign: -1)
-      if case .taken = report.origin { state.taken -= 1 }
-    }
+    state.withLock { $0.waiting.remove(report) }
     settlement.yield()
   }
 
   /// There is no room for it. Where its record is kept, it is read there again later.
-  func gaveUp(_ report: ViewReport, on route: SessionRoute) {
+  func gaveUp(_ report: ViewReport) {
     remove(report)
-    switch report.origin {
-    case .taken(let place, let records): return records.park(place.address)
-    case .own:
-      if let records = route.keptRecords { return records.park(report.record.address) }
+    let records: (any SessionRecords)? =
+      switch report.origin {
+      case .taken(_, let records): records
+      case .own(let kept): kept
+      }
+    if let records {
+      state.withLock { $0.places[report.record.route]?.hasParked = true }
+      return records.park(report.record.address)
     }
     state.withLock { $0.lostEnds += 1 }
     log.log(
       "ends of sessions were forgotten: too many wait for the view", at: .error, paced: pace,
-      ["route": "\(route.name)", "most": "\(Self.most.count)"])
+      ["route": "\(report.record.route)", "most": "\(WaitingEnds.most.count)"])
   }
 
   // MARK: - A stop
 
-  /// Waits until everything was told, or the time is over, and says what was not.
+  /// Waits until everything was told that only this process can tell, or the time is over, and says what was not told.
   package func finish(within time: Duration) async {
     let workers = state.withLock { $0.workers }
     for worker in workers { worker { $0.reports.hurry() } }
-    if untoldCount > 0 {
+    if isWorthWaiting {
       _ = await within(time) { [self] in
-        for await _ in settlements where untoldCount == 0 { return }
+        for await _ in settlements where !isWorthWaiting { return }
       }
     }
     tellOfUntold()
+  }
+
+  /// A report has failed: a stop may have nothing to wait for any more.
+  func noteFailure() { settlement.yield() }
+
+  /// Whether there is something to tell that a stop waits for. What is kept in a layer for the next process is not waited for while its
+  /// view answers nobody; what is in memory only is.
+  private var isWorthWaiting: Bool {
+    let routes = state.withLock { state in
+      state.places.values.filter { place in
+        guard place.route.asksDisconnect else { return state.waiting.own(of: place.route.name) > 0 }
+        return !place.sessions.isEmpty || state.waiting.own(of: place.route.name) > 0
+      }.map { (route: $0.route, hasSessions: !$0.sessions.isEmpty) }
+    }
+    return routes.contains { route, hasSessions in
+      let isLeftToOthers =
+        route.keptRecords != nil && route.layer?.isAvailable == true && route.view?.gate.isOpen == true
+      return hasSessions && route.asksDisconnect || !isLeftToOthers
+    }
   }
 
   /// The ends that are still to be told. After the end of its connection a session has not ended for its view before everything was
   /// answered that it had sent.
   private var untoldCount: Int {
     state.withLock { state in
-      state.places.values.reduce(state.waiting.count - state.taken) { count, place in
-        count + (place.route.asksDisconnect ? place.addresses.count : 0)
+      state.places.values.reduce(state.waiting.own) { count, place in
+        count + (place.route.asksDisconnect ? place.sessions.count : 0)
       }
     }
   }
@@ -285,14 +311,24 @@ extension ViewLedger: SessionRecordsOwner {
     }
   }
 
-  package var room: Int { state.withLock { max(0, Self.mostTaken - $0.taken) } }
+  package func room(for kind: String) -> Int {
+    state.withLock { state in
+      state.places.values.first { $0.route.recordKind == kind }.map {
+        state.waiting.room(for: $0.route.name)
+      } ?? 0
+    }
+  }
 
   package func take(_ records: [TakenRecord], from layer: any SessionRecords) {
     for record in records {
       let route = state.withLock { state in
         state.places.values.first { $0.route.recordKind == record.kind }?.route
       }
-      guard let route else { continue }
+      // It went away meanwhile. The record is another process's.
+      guard let route else {
+        layer.park(record.place.address)
+        continue
+      }
       do throws(RecordFault) {
         let found = try FoundRecord(record, on: route)
         add(

@@ -51,7 +51,7 @@ extension ViewRecord {
   fileprivate var members: [JSON.Member] {
     var members: [JSON.Member] = [
       .init(key: "version", value: .number(Self.version)), .init(key: "address", value: .string(address)),
-      .init(key: "route", value: .string(route)), .init(key: "target", value: .string(target)),
+      .init(key: "route", value: .string(route)),
       .init(key: "path", value: .string(path)), .init(key: "query", value: .string(query)),
       .init(
         key: "captures",
@@ -59,6 +59,7 @@ extension ViewRecord {
       .init(key: "host", value: .string(host)), .init(key: "client", value: .string(client)),
       .init(key: "secure", value: .bool(isSecure)),
       .init(key: "groups", value: .array(groups.map { .string($0) })),
+      .init(key: "named", value: .array(named.map { .string($0) })),
       .init(key: "since", value: .double(since)),
     ]
     if let user { members.append(.init(key: "user", value: .string(user))) }
@@ -93,11 +94,17 @@ struct FoundRecord {
       throw RecordFault("it is not JSON")
     }
     guard json["version"] == .number(ViewRecord.version) else { throw RecordFault("it has another version") }
-    record = try ViewRecord(json)
+    var record = try ViewRecord(json)
     guard record.address == taken.place.address, record.route == route.name else {
       throw RecordFault("it is about something else")
     }
-    guard record.fits(route) else { throw RecordFault("its target is not one of the route") }
+    // A record leads to no other path of the server, and to no groups but those that the route names.
+    guard let target = route.target(for: record.captures) else {
+      throw RecordFault("its captures are not those of the route")
+    }
+    record.target = target
+    record.named.removeAll { !route.mayName($0, for: record.captures) }
+    self.record = record
     if let end = json["end"] {
       (self.end, id) = try Self.end(end)
     } else {
@@ -120,6 +127,18 @@ struct FoundRecord {
     return (SessionEnd(code: code, reason: reason, duration: duration, isPresumed: isPresumed), id)
   }
 
+  static func groups(_ key: String, of json: JSON) throws(RecordFault) -> [String] {
+    guard case .array(let groups)? = json[key], groups.count <= 10_000 else {
+      throw RecordFault("its \(key) are malformed")
+    }
+    return try groups.map { (group) throws(RecordFault) in
+      guard case .string(let name) = group, GroupName.isOpen(name) else {
+        throw RecordFault("its \(key) are malformed")
+      }
+      return name
+    }
+  }
+
   /// - Parameter isPlain: whether it becomes a part of a request's head, so that it may have printable ASCII only, without spaces.
   static func text(_ key: String, of json: JSON, isPlain: Bool = true) throws(RecordFault) -> String {
     guard case .string(let text)? = json[key], text.utf8.count <= longestText,
@@ -132,13 +151,12 @@ struct FoundRecord {
 extension ViewRecord {
   fileprivate init(_ json: JSON) throws(RecordFault) {
     guard case .bool(let isSecure)? = json["secure"], let since = json["since"]?.time,
-      case .array(let groups)? = json["groups"], case .object(let captures)? = json["captures"],
-      groups.count <= 10_000, captures.count <= 1000
+      case .object(let captures)? = json["captures"], captures.count <= 1000
     else { throw RecordFault("a member is missing or malformed") }
     self.init(
       address: try FoundRecord.text("address", of: json),
       route: try FoundRecord.text("route", of: json, isPlain: false),
-      target: try FoundRecord.text("target", of: json),
+      target: "",
       path: try FoundRecord.text("path", of: json, isPlain: false),
       query: try FoundRecord.text("query", of: json, isPlain: false), captures: Captures(),
       host: try FoundRecord.text("host", of: json), client: try FoundRecord.text("client", of: json),
@@ -148,12 +166,8 @@ extension ViewRecord {
         guard case .string(let value) = member.value else { throw RecordFault("its captures are malformed") }
         return Captures.Capture(name: member.key, value: value)
       })
-    self.groups = try groups.map { (group) throws(RecordFault) in
-      guard case .string(let name) = group, GroupName.isOpen(name) else {
-        throw RecordFault("its groups are malformed")
-      }
-      return name
-    }
+    self.groups = try FoundRecord.groups("groups", of: json)
+    named = try FoundRecord.groups("named", of: json)
     if json["user"] != nil { user = try FoundRecord.text("user", of: json, isPlain: false) }
     if json["state"] != nil {
       let text = try FoundRecord.text("state", of: json, isPlain: false)
@@ -164,11 +178,20 @@ extension ViewRecord {
       state = bytes
     }
   }
+}
 
-  /// Whether its questions may go to the view of the route: a record must not lead to other paths of the same server.
-  fileprivate func fits(_ route: SessionRoute) -> Bool {
-    guard let view = route.configuration.consumer.view else { return false }
-    return target == view.question.target(for: captures, long: view.longCaptures)
+extension SessionRoute {
+  /// Where the questions about a session with these captures go: path and query. Nil if they are not those that the URL needs.
+  func target(for captures: Captures) -> String? {
+    configuration.consumer.view.flatMap { $0.question.target(for: captures, long: $0.longCaptures) }
+  }
+
+  /// Whether it names the group for some client with these captures.
+  fileprivate func mayName(_ group: String, for captures: Captures) -> Bool {
+    groups?.templates.contains { template in
+      let parts = template.parts.map { if case .identity = $0 { GroupPattern.Part.anything } else { $0 } }
+      return GroupPattern(parts: parts).matches(group, captures: captures)
+    } == true
   }
 }
 

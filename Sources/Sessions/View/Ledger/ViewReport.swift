@@ -6,7 +6,8 @@ import Routing
 struct ViewReport: Sendable {
   /// Whose record it was.
   enum Origin: Sendable {
-    case own
+    /// This process's; `kept`: where it is kept, if anywhere.
+    case own(kept: (any SessionRecords)?)
     /// It was read from the layer: the process of the session seems to have ended, or there was no room for it in memory.
     case taken(TakenRecord.Place, of: any SessionRecords)
   }
@@ -15,20 +16,25 @@ struct ViewReport: Sendable {
   let end: SessionEnd
   /// Of the question, the same for each attempt.
   let id: String
-  var origin = Origin.own
+  var origin = Origin.own(kept: nil)
   var attempts = 0
 
-  var question: ViewQuestion {
+  /// The question to the view that the route has now: a reload may have changed where it is asked.
+  func question(on route: SessionRoute) -> ViewQuestion {
+    var record = record
+    record.target = route.target(for: record.captures) ?? record.target
     var question = ViewQuestion(id: id, event: .disconnect(end), session: record)
     question.earlierAttempts = attempts
     return question
   }
 
-  /// Whoever has many questions waits behind others.
-  var asker: String { record.user ?? record.client }
+  var isTaken: Bool { if case .taken = origin { true } else { false } }
 }
 
 extension ViewRecord {
+  /// Whoever has many questions waits behind others. A user's name may look like an address.
+  var asker: String { user.map { "user " + $0 } ?? client }
+
   /// Roughly the memory that it takes. Bytes.
   package var size: Int {
     let texts = [address, route, target, path, query, host, client, user ?? ""]

@@ -24,10 +24,12 @@ final class ViewReporter {
     for route in served { self[route].serve(route) }
   }
 
-  /// - Parameter isOver: whether more wait than there is room for.
-  func add(_ report: ViewReport, on route: SessionRoute, isOver: Bool) {
-    self[route].add(report, isOver: isOver)
+  func add(_ report: ViewReport, on route: SessionRoute) {
+    self[route].add(report)
   }
+
+  /// More wait than there is room for, and most of them for this route.
+  func giveUpOldest(of route: String) { routes[route]?.giveUpOldest() }
 
   /// A stop waits for them.
   func hurry() {
@@ -51,7 +53,6 @@ final class RouteReports {
   private var presence: AliveReports?
   /// Whether a line has said that the reports lag behind.
   private var lags = false
-  private let pace = SharedLogPace(most: 2)
 
   /// Reports that wait for longer are told of in the log.
   private static let longestLag = Duration.seconds(30)
@@ -59,11 +60,15 @@ final class RouteReports {
   init(_ route: SessionRoute, _ worker: WorkerSessions) {
     self.route = route
     self.worker = worker
-    // Questions that clients wait for need the others.
-    lane = ReportLane(width: (route.configuration.consumer.view?.inFlight ?? 1) / 4)
+    lane = ReportLane(width: Self.width(of: route))
   }
 
   deinit { timer?.cancel() }
+
+  /// Questions that clients wait for need the others.
+  private static func width(of route: SessionRoute) -> Int {
+    (route.configuration.consumer.view?.inFlight ?? 1) / 4
+  }
 
   private var ledger: ViewLedger { worker.process.views }
   private var now: MonotonicTime { worker.reactor.now }
@@ -72,6 +77,8 @@ final class RouteReports {
 
   func serve(_ route: SessionRoute) {
     self.route = route
+    lane.width = Self.width(of: route)
+    goOn()
     guard let interval = route.configuration.consumer.view?.alive else {
       retire()
       return
@@ -89,10 +96,13 @@ final class RouteReports {
     presence = nil
   }
 
-  func add(_ report: ViewReport, isOver: Bool) {
+  func add(_ report: ViewReport) {
     lane.add(report, at: now)
-    if isOver, let oldest = lane.removeOldest() { ledger.gaveUp(oldest, on: route) }
     goOn()
+  }
+
+  func giveUpOldest() {
+    while ledger.hasTooMany(of: route.name), let oldest = lane.removeOldest() { ledger.gaveUp(oldest) }
   }
 
   func hurry() {
@@ -143,16 +153,18 @@ final class RouteReports {
         lane.withdrawn()
         ledger.remove(report)
         goOn()
-      case .unavailable: failed(report, nil)
+      case .unavailable:
+        lane.postponed(report, at: now)
+        goOn()
       }
     }
     records.begin(place) { reply.give($0) }
   }
 
   private func ask(_ report: ViewReport) {
-    var terms = ViewTerms(asker: report.asker)
+    var terms = ViewTerms(asker: report.record.asker)
     terms.lane = .reports
-    _ = worker.viewAsker(of: route).ask(report.question, terms) { [weak self] outcome in
+    _ = worker.viewAsker(of: route).ask(report.question(on: route), terms) { [weak self] outcome in
       self?.answered(report, outcome)
     }
   }
@@ -162,65 +174,34 @@ final class RouteReports {
     case .answered(let answer):
       carryOut(answer, of: report.record)
       settled(report)
-    case .refused(let refusal):
-      tellOfFinal("the view answers with \(refusal.status)")
-      settled(report)
-    case .unusable(let failure):
-      tellOfFinal(failure.reason)
-      settled(report)
+    // Whoever asks has told of it, and to ask again would bring the same.
+    case .refused, .unusable: settled(report)
     case .failed(let failure): failed(report, failure)
     }
   }
 
   private func settled(_ report: ViewReport) {
     lane.settled()
-    ledger.settled(report, on: route)
+    ledger.settled(report)
     goOn()
   }
 
-  private func failed(_ report: ViewReport, _ failure: ViewFailure?) {
+  private func failed(_ report: ViewReport, _ failure: ViewFailure) {
     var report = report
     report.attempts += 1
-    lane.failed(report, attempts: report.attempts, retryAfter: failure?.retryAfter, at: now)
+    lane.failed(report, attempts: report.attempts, retryAfter: failure.retryAfter, at: now)
+    ledger.noteFailure()
     goOn()
   }
 
-  private func tellOfFinal(_ reason: String) {
-    worker.process.log.log(
-      "a view was told of the end of a session, and does not take it", at: .warning, paced: pace,
-      ["route": "\(route.name)", "reason": "\(reason)"])
-  }
-
-  // MARK: - Its answer
-
   private func carryOut(_ answer: ViewAnswer, of record: ViewRecord) {
+    let publishing = ViewPublishing(worker, route)
     for action in answer.actions {
-      guard case .publish(let publication) = action else {
-        tellOfFault("after the end of a session its view can only publish")
-        continue
-      }
-      guard
-        record.groups.contains(publication.group) || route.groups?.fromView?.admits(publication.group) == true
-      else {
-        tellOfFault(
-          "the answer publishes to a group that is neither the session's nor among those of \"groups_from_view\""
-        )
-        continue
-      }
-      worker.end(of: route.layer)?.publish(publication.addressed(from: record.address), to: publication.group)
-      {
-        [route, worker, pace] published in
-        guard let reason = published.undelivered else { return }
-        worker.process.log.log(
-          "what a view publishes was not delivered", at: .warning, paced: pace,
-          ["route": "\(route.name)", "reason": "\(reason.rawValue)"])
+      if case .publish(let publication) = action {
+        publishing.publish(publication, of: record)
+      } else {
+        publishing.tellNotCarriedOut(action.name, [:], "after the end of a session its view can only publish")
       }
     }
-  }
-
-  private func tellOfFault(_ reason: String) {
-    worker.process.log.log(
-      "an answer of a view was carried out in part", at: .warning, paced: pace,
-      ["route": "\(route.name)", "event": "disconnect", "reason": "\(reason)"])
   }
 }
