@@ -22,6 +22,7 @@ import random
 import time
 from datetime import timedelta
 from functools import cached_property
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
@@ -142,9 +143,20 @@ class Socket:
         self.do(close={"code": code, "reason": reason})
 
     def accept(self, subprotocol=None, user=None, claims=None):
-        """In `connect`, and only needed if you have something to say about it. `user` and `claims` are who it is from now on."""
+        """In `connect`, and only needed if you have something to say about it. `user` and `claims` are who it is from now on.
+
+        `user` is one of your users, or the name that `auth` would know, as `user_field` has it.
+        """
+        if user is not None and not isinstance(user, (str, int)):
+            user = self.name_of(user)
         said = {"subprotocol": subprotocol, "user": user, "claims": claims}
         self.extra |= {name: value for name, value in said.items() if value is not None}
+
+    def name_of(self, user):
+        name = getattr(user, self.user_field, None)
+        if name is None:
+            raise TypeError(f"user is a user who is saved, or their {self.user_field}, and not {user!r}")
+        return name if isinstance(name, int) else str(name)
 
     def do(self, **action):
         self.actions.append(action)
@@ -205,6 +217,8 @@ class Socket:
         said = handlers[self.question["event"]]()
         if isinstance(said, HttpResponse):
             return said
+        if said is not None and (self.question["event"] != "receive" or type(said) is not int):
+            raise TypeError(f"{self.question['event']} returns nothing: use self.send, self.publish or self.state")
         content = self.extra | ({"do": self.actions} if self.actions else {})
         if isinstance(said, int):
             content["taken"] = said
@@ -216,9 +230,13 @@ class Socket:
         """There is more than one message only with `batch:`. An override may return how many it has handled; the rest come again."""
         for message in self.question["messages"]:
             try:
-                self.receive(Message(**message))
+                said = self.receive(Message(**message))
             except InvalidMessage as mistake:
                 self.send({"error": str(mistake)})
+            else:
+                # An answer without what it says would look like a view that says nothing.
+                if said is not None:
+                    raise TypeError("receive returns nothing: use self.send, or self.close to end the session")
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -228,9 +246,30 @@ class SocketView(Socket, View):
 
 def mistake_of(request, body):
     """Why this request is not believed; `None` if the gateway has made it, and not long ago."""
+    if not isinstance(getattr(settings, "SLUICE_SECRETS", None), (list, tuple)):
+        raise ImproperlyConfigured('SLUICE_SECRETS has to be a list: SLUICE_SECRETS = [os.environ["SLUICE_SECRET"]]')
+    mistake = None
+    for target in targets_of(request):
+        mistake = mistake_at(target, request, body)
+        if mistake is None:
+            break
+    return mistake
+
+
+def targets_of(request):
+    """Path and query as they came in: gunicorn and uWSGI tell. The test client and runserver tell only the path that they have decoded.
+
+    There it is written anew: as in a `url` without captures, and as with them: Sluice encodes all but letters, digits and `-._~` in those.
+    """
+    if known := request.META.get("RAW_URI") or request.META.get("REQUEST_URI"):
+        return [known]
+    _, mark, query = request.get_full_path().partition("?")
+    paths = [quote(request.path, safe="/:@!$&'()*+,;="), quote(request.path)]
+    return [path + mark + query for path in dict.fromkeys(paths)]
+
+
+def mistake_at(target, request, body):
     meta = request.META
-    # As it came in: gunicorn and uWSGI tell, the test client and runserver do not.
-    target = meta.get("RAW_URI") or meta.get("REQUEST_URI") or request.get_full_path()
     sent_at, id = meta.get("HTTP_X_SLUICE_TIME", ""), meta.get("HTTP_X_SLUICE_ID", "")
     given = [part.strip().encode() for part in meta.get("HTTP_X_SLUICE_SIGNATURE", "").split(",")]
     if not settings.SLUICE_SECRETS:

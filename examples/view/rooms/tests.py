@@ -5,9 +5,12 @@ import json
 import time
 import uuid
 from unittest import mock
+from urllib.parse import quote
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
 from django.test import Client, RequestFactory, TestCase, override_settings
 from django.utils import timezone
 
@@ -188,6 +191,18 @@ class TrustTests(SocketTestCase):
             request.META["HTTP_X_SLUICE_SIGNATURE"] = "v1=" + signature(SECRET, now, "1", target, body)
             self.assertEqual(SocketView.as_view()(request).status_code, 204)
 
+    def test_a_server_that_tells_only_the_decoded_path(self):
+        """As `manage.py runserver` does. Sluice encodes what it has captured, and leaves the rest of `url` as it is written."""
+        body, now = b'{"event": "check", "id": "1"}', str(int(time.time()))
+        for name in [*":@~!*()',;=&+$", "ann@example.org", "a b", "\xe4", "100%", "what?", "#1"]:
+            for target in [f"/ws/rooms/{quote(name, safe='')}/", f"/ws/rooms/{quote(name, safe='')}/?key=%40:@", "/ws/@:~!*()',=&+$/"]:
+                request = RequestFactory().post(target, body, "application/json")
+                request.META |= {"HTTP_X_SLUICE_TIME": now, "HTTP_X_SLUICE_ID": "1"}
+                request.META["HTTP_X_SLUICE_SIGNATURE"] = "v1=" + signature(SECRET, now, "1", target, body)
+                self.assertEqual(SocketView.as_view()(request).status_code, 204, target)
+                request.META["HTTP_X_SLUICE_SIGNATURE"] = "v1=" + signature(SECRET, now, "1", target + "x", body)
+                self.assertEqual(SocketView.as_view()(request).status_code, 401, target)
+
     def test_an_old_question(self):
         self.assertEqual(self.gateway().receive({"text": "a"}, age=50).status_code, 200)
         Message.objects.all().delete(), Answer.objects.all().delete()
@@ -209,6 +224,11 @@ class TrustTests(SocketTestCase):
     def test_no_secret_is_a_mistake_and_not_an_open_door(self):
         with override_settings(SLUICE_SECRETS=[]), self.assertRaises(ImproperlyConfigured):
             self.gateway().receive({"text": "hello"})
+
+    def test_the_secrets_are_a_list(self):
+        for wrong in [SECRET, SECRET.encode(), None]:
+            with override_settings(SLUICE_SECRETS=wrong), self.assertRaisesMessage(ImproperlyConfigured, "SLUICE_SECRETS has to be a list"):
+                self.gateway().receive({"text": "hello"})
 
     def test_only_post(self):
         for method in ["get", "put", "delete", "options"]:
@@ -312,6 +332,24 @@ class AnswerTests(SocketTestCase):
 
         self.assertEqual([action["send"]["json"] for action in self.said(receive)["do"]],
                          [{"n": 1, "text": "1", "bytes": None}, {"n": 2, "text": None, "bytes": [0, 255]}])  # fmt: skip
+
+    def test_what_would_be_lost_is_a_mistake(self):
+        for said in [{"text": "hello"}, "hello", HttpResponse(status=403), 1]:
+            with self.subTest(said), self.assertRaisesMessage(TypeError, "receive returns nothing: use self.send"):
+                self.said(lambda socket, message, said=said: said)
+        for event in ["connect", "disconnect"]:
+            for said in [{"text": "hello"}, "hello", 1, True]:
+                with self.subTest(said), self.assertRaisesMessage(TypeError, f"{event} returns nothing"):
+                    self.said(lambda socket, said=said: said, event)
+
+    def test_who_the_client_is_may_be_said_with_a_user(self):
+        for user, name in [(self.ann, self.ann.pk), (self.ann.pk, self.ann.pk), ("ann", "ann")]:
+            self.assertEqual(self.said(lambda socket, user=user: socket.accept(user=user), "connect"), {"user": name})
+        said = self.said(lambda socket: socket.accept(user=self.ann), "connect", user_field="username")
+        self.assertEqual(said, {"user": "ann"})
+        for nobody in [AnonymousUser(), {"id": 5}]:
+            with self.assertRaisesMessage(TypeError, "user is a user who is saved"):
+                self.said(lambda socket, nobody=nobody: socket.accept(user=nobody), "connect")
 
     def test_a_part_of_the_messages(self):
         self.assertEqual(self.said(lambda socket: 1, receive_all=lambda socket: 1), {"taken": 1})
