@@ -10,6 +10,11 @@ package struct EventRecipients: Sendable, Equatable {
   package var except: [String] = []
   /// Only sessions of this user get it; nil if the user does not matter.
   package var user: String?
+  /// Whether a list was too long to be read.
+  private var isCut = false
+
+  /// The most sessions that an event may leave out, counting all lists that name them. Each reactor looks for each of them.
+  package static let mostAddresses = 100
 
   package init(except: [String] = [], user: String? = nil) {
     self.except = except
@@ -18,7 +23,17 @@ package struct EventRecipients: Sendable, Equatable {
 
   package static let all = EventRecipients()
 
-  package var areAll: Bool { except.isEmpty && user == nil }
+  package var areAll: Bool { except.isEmpty && user == nil && !isCut }
+
+  /// Whether an event leaves out more sessions than it may. Nobody gets it then: those that are left out must not.
+  package var areTooMany: Bool { isCut || except.count > Self.mostAddresses }
+
+  /// Leaves out the sessions that a field of an event names, too; nothing for nil.
+  package mutating func leaveOut(_ field: EventValue?) {
+    guard let field else { return }
+    guard let addresses = field.texts(most: Self.mostAddresses) else { return isCut = true }
+    except += addresses
+  }
 }
 
 extension Event {
@@ -29,10 +44,11 @@ extension Event {
 
   /// The same event for some of a group: who is left out here is left out beside those that it leaves out already.
   package func addressed(to recipients: EventRecipients) -> Event {
-    guard !recipients.areAll else { return self }
+    let own = self.recipients
+    guard !recipients.areAll, !own.areTooMany else { return self }
     var event = self
-    let except = self.recipients.except + recipients.except
-    let user = recipients.user ?? self.recipients.user
+    let except = own.except + recipients.except
+    let user = recipients.user ?? own.user
     event.fields.removeAll { $0.name == Self.exceptMark || $0.name == Self.userMark }
     if !except.isEmpty {
       let value: JSON = except.count == 1 ? .string(except[0]) : .array(except.map(JSON.string))
@@ -55,7 +71,9 @@ extension Event {
 
   /// Who gets it, as its fields say.
   package var recipients: EventRecipients {
-    EventRecipients(except: self[Self.exceptMark]?.texts ?? [], user: self[Self.userMark]?.text)
+    var recipients = EventRecipients(user: self[Self.userMark]?.text)
+    recipients.leaveOut(self[Self.exceptMark])
+    return recipients
   }
 
   /// Whether a field is for the gateway alone, and stands in no frame.
@@ -78,13 +96,27 @@ extension EventValue {
   }
 
   /// A text, or the texts of a list; empty for anything else.
-  package var texts: [String] {
+  ///
+  /// - Parameter most: how many elements the list may have.
+  /// - Returns: nil for a longer list. A long text is not even parsed.
+  package func texts(most: Int) -> [String]? {
     switch self {
-    case .json(.array(let elements)): elements.compactMap { EventValue.parsed($0).text }
-    case .encodedJSON(let text): (try? JSON.parse(text.rawBytes)).map { EventValue.parsed($0).texts } ?? []
+    case .json(.array(let elements)):
+      elements.count <= most ? elements.compactMap { EventValue.parsed($0).text } : nil
+    case .encodedJSON(let text):
+      if text.count > most * Self.longestAddress {
+        nil
+      } else if let value = try? JSON.parse(text.rawBytes) {
+        EventValue.parsed(value).texts(most: most)
+      } else {
+        []
+      }
     case .json, .text, .bytes: text.map { [$0] } ?? []
     }
   }
+
+  /// Bytes of one address in a list, with room for its quotes and escapes.
+  private static let longestAddress = 512
 
   private static func parsed(_ value: JSON) -> EventValue { .json(value) }
 }

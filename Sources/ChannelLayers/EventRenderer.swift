@@ -14,25 +14,26 @@ package protocol EventRenderer {
   /// Whether the route itself may choose who of its clients gets an event. It never changes.
   var selects: Bool { get }
 
-  /// Who of the route's clients gets the event, by the rules of the route and the event's own; nil for all of them.
+  /// Who of the route's clients gets the event, by the rules of the route too.
   ///
   /// Asked only if the renderer `selects`, or the event itself is for some of a group.
-  func recipients(of event: Event) -> EventRecipients?
+  ///
+  /// - Parameter own: what the event says of it, read once for all routes.
+  /// - Returns: nil if nobody gets it, since it leaves out too many (`EventRecipients.areTooMany`), which the renderer has reported.
+  func recipients(of event: Event, own: EventRecipients) -> EventRecipients?
 }
 
 extension EventRenderer {
   package var namesGroup: Bool { false }
   package var selects: Bool { false }
-  package func recipients(of event: Event) -> EventRecipients? { event.ownRecipients }
+  package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    own.areTooMany ? nil : own
+  }
 }
 
 extension Event {
-  /// Nil if it is for all of a group.
-  package var ownRecipients: EventRecipients? {
-    guard isAddressed else { return nil }
-    let recipients = recipients
-    return recipients.areAll ? nil : recipients
-  }
+  /// The same as `recipients`, with little work for an event that is for all of a group.
+  package var ownRecipients: EventRecipients { isAddressed ? recipients : .all }
 }
 
 /// One session that an event is rendered for.

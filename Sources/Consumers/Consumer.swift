@@ -81,8 +81,9 @@ extension Consumer {
 
   package var selects: Bool { events?.selects ?? false }
 
-  package func recipients(of event: Event) -> EventRecipients? {
-    events?.recipients(of: event) ?? event.ownRecipients
+  package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    guard let events else { return own.areTooMany ? nil : own }
+    return events.recipients(of: event, own: own)
   }
 }
 

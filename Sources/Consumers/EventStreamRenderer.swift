@@ -35,7 +35,9 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   package var withoutPositions: EventStreamRenderer { EventStreamRenderer(events, showsPosition: false) }
 
   package var selects: Bool { events.selects }
-  package func recipients(of event: Event) -> EventRecipients? { events.recipients(of: event) }
+  package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    events.recipients(of: event, own: own)
+  }
 
   package func render(_ event: Event, for receiver: EventReceiver?, into stream: SharedBytes) -> Rendering {
     events.closing(event, renderOpen(event, for: receiver, into: stream))

@@ -28,7 +28,9 @@ package final class NumberedRenderer: EventRenderer, Sendable {
 
   package var namesGroup: Bool { consumer.namesGroup }
   package var selects: Bool { consumer.selects }
-  package func recipients(of event: Event) -> EventRecipients? { consumer.recipients(of: event) }
+  package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    consumer.recipients(of: event, own: own)
+  }
 
   private static let mark = "id"
 }

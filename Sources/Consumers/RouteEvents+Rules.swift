@@ -17,18 +17,22 @@ extension RouteEvents {
   /// Whether some event is for some of the route's clients only.
   var selects: Bool { rules.values.contains { $0.recipients != .all } }
 
-  /// Who gets the event, by the rules and by its own fields; nil for everybody.
-  func recipients(of event: Event) -> EventRecipients? {
-    var recipients = event.ownRecipients ?? .all
-    switch rules[event.handler]?.recipients {
-    case .others?: recipients.except += event[DeliveryRule.exceptField]?.texts ?? []
+  /// Who gets the event, by the rules and by its own fields; nil for nobody, because it leaves out too many, which is reported.
+  func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    var recipients = own
+    switch rules.isEmpty ? nil : rules[event.handler]?.recipients {
+    case .others?: recipients.leaveOut(event[DeliveryRule.exceptField])
     case .user(let template)?:
       let user = template.filled { text(of: $0, in: event) ?? "" }
       // Nobody is called nothing: neither where the field is missing, nor where the event itself is for another user.
       recipients.user = recipients.user.map { $0 == user ? user : "" } ?? user
     case .all?, nil: break
     }
-    return recipients.areAll ? nil : recipients
+    guard recipients.areTooMany else { return recipients }
+    unfit?.dropped(
+      event, "it leaves out more than \(EventRecipients.mostAddresses) sessions", of: "recipients",
+      hint: "send it to a group of its own, without those sessions")
+    return nil
   }
 
   /// The same result, or the end of who has got the event.

@@ -215,13 +215,7 @@ package final class GatewayServer: Sendable {
     defer { running.parts.withLock { $0 = nil } }
     // What is served may have been exchanged while they started.
     for worker in parts.workers { worker.mailbox.post(.perform { $0.serveAnew() }) }
-    // It ends with the stop of the layers below, and is waited for there.
-    let layers = Task { [gateway] in await gateway.layers.run() }
-    await gateway.layers.settle(within: Self.layerPatience)
-    let keeper = OrderKeeper(gateway)
-    // Before a client comes in that an order keeps out.
-    await keeper.load()
-    let keeping = Task { await keeper.run() }
+    let shared = await startShared()
     for (worker, listeners) in zip(parts.workers, sockets.listeners) {
       worker.mailbox.post(.start(listeners: listeners))
     }
@@ -230,6 +224,45 @@ package final class GatewayServer: Sendable {
     listening(sockets.addresses)
     tellStarted()
     for file in sockets.privateFiles { tellPrivate(file) }
+    await serveAll(parts, on: sockets)
+    // From here on it is too late to serve another application.
+    running.parts.withLock { $0 = nil }
+    // The reactors still run, and no session is left whose end could follow.
+    await gateway.process.views.finish(within: graceEnd.left)
+    await end(shared)
+    memory.stop()
+    try await shutDown(parts)
+    memory.join()
+    deadline.end()
+    log.notice("stopped", metadata: gateway.summary)
+  }
+
+  /// What runs beside the reactors, for all of them.
+  private struct SharedTasks {
+    var layers: Task<Void, Never>
+    /// Keeps the orders of the publish API.
+    var keeping: Task<Void, Never>
+  }
+
+  private func startShared() async -> SharedTasks {
+    // It ends with the stop of the layers.
+    let layers = Task { [gateway] in await gateway.layers.run() }
+    await gateway.layers.settle(within: Self.layerPatience)
+    let keeper = OrderKeeper(gateway)
+    // Before a client comes in that an order keeps out.
+    await keeper.load()
+    return SharedTasks(layers: layers, keeping: Task { await keeper.run() })
+  }
+
+  private func end(_ shared: SharedTasks) async {
+    shared.keeping.cancel()
+    await shared.keeping.value
+    await gateway.layers.stop(within: Self.layerPatience)
+    await shared.layers.value
+  }
+
+  /// Returns when everything that was served has ended.
+  private func serveAll(_ parts: RunningParts, on sockets: ListeningSockets) async {
     await withTaskGroup { tasks in
       tasks.addTask { [lifecycle] in
         await parts.http.run()
@@ -237,19 +270,6 @@ package final class GatewayServer: Sendable {
       }
       await serve(parts, on: sockets)
     }
-    // From here on it is too late to serve another application.
-    running.parts.withLock { $0 = nil }
-    // The reactors still run, and no session is left whose end could follow.
-    await gateway.process.views.finish(within: graceEnd.left)
-    keeping.cancel()
-    await keeping.value
-    await gateway.layers.stop(within: Self.layerPatience)
-    await layers.value
-    memory.stop()
-    try await shutDown(parts)
-    memory.join()
-    deadline.end()
-    log.notice("stopped", metadata: gateway.summary)
   }
 
   /// Ends the threads, those that serve first.

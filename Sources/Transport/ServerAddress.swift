@@ -47,6 +47,7 @@ public struct ServerAddress: Sendable {
 
   /// The address of the server that a socket is connected to; nil where it is not, or not by IP.
   public init?(serverOf descriptor: Int32) {
+    // The pointers are those that `SocketAddress` lends for the call: the system writes the address before it returns, and keeps none.
     guard let address = unsafe SocketAddress({ unsafe getpeername(descriptor, $0, $1) }) else { return nil }
     guard case .tcp = address.peer else { return nil }
     self.init(address: address, family: address.family)

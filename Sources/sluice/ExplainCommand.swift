@@ -156,7 +156,7 @@ struct ExplainCommand: ParsableCommand {
       let first = groups.templates.count > 1 ? " of the first group" : ""
       text += "history    the last \(history.messages) events\(first), for at most \(history.age.written)\n"
     }
-    return text
+    return text + ExplainedRules(groups: groups).text
   }
 
   /// The text instead of a group's name if the name depends on the client's identity, or is not valid.

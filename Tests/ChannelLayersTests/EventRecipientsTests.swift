@@ -101,11 +101,59 @@ struct EventRecipientsTests {
   }
 
   @Test(arguments: [
-    (EventValue.text(Array("a".utf8)), ["a"]), (.json(.array([.string("a"), .integer(7), .null])), ["a", "7"]),
+    (EventValue.text(Array("a".utf8)), ["a"]),
+    (.json(.array([.string("a"), .integer(7), .null])), ["a", "7"]),
     (.encodedJSON(Array(#"["a", "b"]"#.utf8)), ["a", "b"]), (.encodedJSON(Array(#""a""#.utf8)), ["a"]),
     (.json(.null), []), (.bytes([1]), []), (.encodedJSON(Array(#"{"a": 1}"#.utf8)), []),
   ])
   func `a list of addresses is read in every form`(value: EventValue, texts: [String]) {
-    #expect(value.texts == texts)
+    #expect(value.texts(most: 3) == texts)
+  }
+
+  private static func list(_ count: Int) -> JSON {
+    .array((0..<count).map { .string("specific.other!\($0)") })
+  }
+
+  @Test(arguments: [
+    EventValue.json(list(101)), .encodedJSON(list(101).bytes), .encodedJSON(list(25_000).bytes),
+  ])
+  func `an event that leaves out too many reaches nobody, whoever else is left out beside them`(
+    value: EventValue
+  ) throws {
+    let event = Event(type: "b", fields: [.init(Event.exceptMark, value)])
+    #expect(event.isAddressed && event.recipients.areTooMany && !event.recipients.areAll)
+    try onReactor { reactor in
+      let (groups, route, member) = (groups(reactor), TestRoute(), RecordingMember(userName: "ada"))
+      let own = groups.join(member, group: "room", route: route.id, renderer: TypeRenderer())
+      groups.deliver(Event(type: "a"), to: "room")
+      for one in [
+        event, event.addressed(to: EventRecipients(except: ["x"])),
+        event.addressed(to: EventRecipients(user: "ada")),
+      ] {
+        groups.deliver(one, to: "room")
+        #expect(!groups.isMeant(one, for: own, by: TypeRenderer()))
+      }
+      groups.endOfTurn()
+      #expect(member.texts == ["a"])
+      #expect(groups.counters.ignored == 3)
+    }
+  }
+
+  @Test func `a hundred addresses are fine, and one more beside them is not`() {
+    let event = Event(type: "b", fields: [.init(Event.exceptMark, .encodedJSON(Self.list(100).bytes))])
+    #expect(event.recipients.except.count == 100 && !event.recipients.areTooMany)
+    #expect(event.addressed(to: EventRecipients(except: ["x"])).recipients.areTooMany)
+  }
+
+  @Test func `a close that leaves many out closes the others`() throws {
+    try onReactor { reactor in
+      let (groups, route) = (groups(reactor), TestRoute())
+      let members = (0..<120).map { _ in RecordingMember() }
+      let places = members.map { groups.join($0, group: "room", route: route.id, renderer: TypeRenderer()) }
+      let except = EventRecipients(except: places.prefix(100).map(groups.address))
+      groups.deliver(Event(type: "close").addressed(to: except), to: "room")
+      groups.endOfTurn()
+      #expect(members.map { $0.closedWith != nil } == (0..<120).map { $0 >= 100 })
+    }
   }
 }

@@ -30,7 +30,9 @@ struct EventTemplateDepthTests {
       guard whole == Self.template(.wholeEvent, Self.deepest), whole.hashValue != field.hashValue else {
         return false
       }
-      let lengths = [whole, field, text, constant].map { $0.rendered(event, for: EventReceiver(address: "x!1"), nil).count }
+      let lengths = [whole, field, text, constant].map {
+        $0.rendered(event, for: EventReceiver(address: "x!1"), nil).count
+      }
       return [whole, field, text, constant].allSatisfy { !$0.isPersonal }
         && lengths.allSatisfy { $0 > 2 * Self.deepest }
     }

@@ -2,6 +2,7 @@ import Bytes
 import ChannelLayers
 import JSON
 import Routing
+import Synchronization
 import TestSupport
 import Testing
 import WebSocketCore
@@ -296,6 +297,27 @@ struct DeliveryTests {
     return (rendering, String(decoding: bytes.dropFirst(2), as: UTF8.self))
   }
 
+  private func recipients(_ consumer: Consumer, _ event: Event) -> EventRecipients? {
+    consumer.recipients(of: event, own: event.ownRecipients)
+  }
+
+  @Test(arguments: ["sluice.except", "except"])
+  func `an event that leaves out too many is for nobody, and is reported once`(field: String) {
+    let reports = Mutex<[String]>([])
+    let consumer = chat(["cursor.update": DeliveryRule(recipients: .others)]) { report in
+      reports.withLock { $0.append("\(report.fate) \(report.type): \(report.reason)") }
+    }
+    func event(_ count: Int) -> Event {
+      let addresses = (0..<count).map { JSON.string("\($0)") }
+      return Event(type: "cursor.update", fields: [.init(field, .json(.array(addresses)))])
+    }
+    #expect(recipients(consumer, event(100))?.except.count == 100)
+    #expect(reports.withLock { $0.isEmpty })
+    for _ in 0..<2 { #expect(recipients(consumer, event(101)) == nil) }
+    #expect(
+      reports.withLock { $0 } == ["dropped cursor.update: it leaves out more than 100 sessions"])
+  }
+
   @Test func `who is left out stands in fields that no frame shows`() {
     var event = Event(
       type: "cursor_update",
@@ -305,10 +327,10 @@ struct DeliveryTests {
       ])
     let consumer = chat(["cursor.update": DeliveryRule(recipients: .others)])
     #expect(consumer.selects)
-    #expect(consumer.recipients(of: event) == EventRecipients(except: ["three", "one", "two"]))
+    #expect(recipients(consumer, event) == EventRecipients(except: ["three", "one", "two"]))
     #expect(rendered(consumer, event).1 == #"{"type":"cursor_update","x":1}"#)
     event.fields = []
-    #expect(consumer.recipients(of: event) == nil)
+    #expect(recipients(consumer, event) == .all)
     #expect(!chat([:]).selects)
   }
 
@@ -316,12 +338,12 @@ struct DeliveryTests {
     let rule = DeliveryRule(recipients: .user(TextTemplate(parts: [.place("data.owner_id")])))
     let consumer = chat(["s.u": rule])
     func event(_ data: JSON) -> Event { Event(type: "s.u", fields: [.init("data", .json(data))]) }
-    #expect(consumer.recipients(of: event(["owner_id": .integer(5)])) == EventRecipients(user: "5"))
-    #expect(consumer.recipients(of: event(["owner_id": "5"])) == EventRecipients(user: "5"))
+    #expect(recipients(consumer, event(["owner_id": .integer(5)])) == EventRecipients(user: "5"))
+    #expect(recipients(consumer, event(["owner_id": "5"])) == EventRecipients(user: "5"))
     // Nobody is called nothing.
-    #expect(consumer.recipients(of: event(["owner": .integer(5)])) == EventRecipients(user: ""))
+    #expect(recipients(consumer, event(["owner": .integer(5)])) == EventRecipients(user: ""))
     let other = event(["owner_id": .integer(5)]).addressed(to: EventRecipients(user: "6"))
-    #expect(consumer.recipients(of: other) == EventRecipients(user: ""))
+    #expect(recipients(consumer, other) == EventRecipients(user: ""))
   }
 
   @Test func `text goes out without JSON, and a close follows its frame`() {

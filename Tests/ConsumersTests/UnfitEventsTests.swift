@@ -102,7 +102,8 @@ struct UnfitEventsTests {
     let event = Event(
       type: "tick",
       fields: [
-        .init("data", .json(["ids": .integer(1)])), .init("user", .json(.integer(1))), .init("blob", .bytes([1])),
+        .init("data", .json(["ids": .integer(1)])), .init("user", .json(.integer(1))),
+        .init("blob", .bytes([1])),
         .init("empty", .json(.null)),
       ])
     let chat = chat(["tick": template])

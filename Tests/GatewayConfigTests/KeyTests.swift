@@ -44,10 +44,13 @@ private let files: [KeyPlace: String] = [
   .history: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, history: {HERE}}]}}",
   .greeting: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, connect: {HERE}}]}}",
   .receive: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, receive: {HERE}}]}}",
-  .receiveAction: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, receive: {by: type, kinds: {a: {HERE}}}}]}}",
+  .receiveAction:
+    "applications: {main: {websocket: [{path: a, consumer: chat, group: g, receive: {by: type, kinds: {a: {HERE}}}}]}}",
   .delivery: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, deliver: {x: {HERE}}}]}}",
-  .recipient: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, deliver: {x: {to: {HERE}}}}]}}",
-  .closing: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, deliver: {x: {close: {HERE}}}}]}}",
+  .recipient:
+    "applications: {main: {websocket: [{path: a, consumer: chat, group: g, deliver: {x: {to: {HERE}}}}]}}",
+  .closing:
+    "applications: {main: {websocket: [{path: a, consumer: chat, group: g, deliver: {x: {close: {HERE}}}}]}}",
   .files: "applications: {main: {http: [{path: a, static: {HERE}}]}}",
   .response: "applications: {main: {http: [{path: a, respond: {HERE}}]}}",
   .redirect: "applications: {main: {http: [{path: a, redirect: {HERE}}]}}",

@@ -1,4 +1,3 @@
-import Bytes
 import LayerTestSupport
 import Routing
 import Testing

@@ -174,6 +174,41 @@ applications:
     assert "publish room (token)" in sluice("explain", "/p/", cwd=tmp_path, env=env).stdout
 
 
+def test_explain_tells_what_becomes_of_messages_and_events(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+applications:
+  main:
+    http:
+      - {path: e/, events: {group: room, events: {job.done: event}, deliver: {job.done: {close: 1000}}}}
+    websocket:
+      - path: a/
+        consumer: chat
+        group: room
+        connect: {send: [{hello: "{channel}"}]}
+        receive:
+          by: type
+          kinds:
+            ping: {reply: {type: pong}}
+            cursor: {event: {type: cursor.update, x: "{frame.x}"}, to: others, ephemeral: true}
+            "n\\no": drop
+          else: error
+        events: {cursor.update: event}
+        deliver:
+          cursor.update: {to: others}
+          status.update: {to: {user: "{owner_id}"}, text: "{text}"}
+      - {path: b/, consumer: chat, group: room}
+""")
+    said = sluice("explain", "/a/", cwd=tmp_path).stdout
+    assert "\nconnect    one frame to who comes\n" in said
+    assert "\nreceive    by type; cursor: event cursor.update to others, not kept; n\\u{a}o: drop; ping: reply; else: error\n" in said
+    assert '\ndeliver    cursor.update: to others; status.update: to the user {owner_id}, as the text "{text}"\n' in said
+    said = sluice("explain", "/b/", cwd=tmp_path).stdout
+    assert not any(f"\n{name} " in said for name in ["connect", "receive", "deliver"])
+    assert "\ndeliver    job.done: then closed with 1000\n" in sluice("explain", "/e/", cwd=tmp_path).stdout
+
+
 def test_routes_and_explain_tell_what_is_kept(tmp_path):
     (tmp_path / "routes.yaml").write_text("""
 installed_apps: [chat]

@@ -135,8 +135,13 @@ def test_flask_behind_the_gateway(start, tmp_path):
             assert hear(one) == hear(two) == {"messages": []}
             one.send("hello")
             assert hear(one) == hear(two) == {"message": "hello"}
-        with connect(url, proxy=None) as late:
-            assert hear(late) == {"messages": ["hello"]}
+            said = ["hello"] + ["\x01" * 4090 + f"{number:02}" for number in range(22)]
+            for text in said[1:]:
+                one.send(text)
+                assert hear(one) == {"message": text}
+        # The last twenty, so that the answer stays within its bound.
+        with connect(url, proxy=None, max_size=None) as late:
+            assert hear(late) == {"messages": said[-20:]}
     finally:
         server.stop()
 

@@ -64,6 +64,13 @@ final class Audience {
     members[membership.index] = last
   }
 
+  /// - Parameter absent: members of this audience. Each of the two lists is looked through once.
+  func members(except absent: [Membership]) -> [Membership] {
+    guard !absent.isEmpty else { return members }
+    let places = Set(absent.map(\.index))
+    return members.filter { !places.contains($0.index) }
+  }
+
   /// Renders the event after the frames that are already waiting.
   ///
   /// - Parameter absent: members that it does not close. Its frames have to be passed over for them.
@@ -73,8 +80,7 @@ final class Audience {
     let before = buffer.count
     let rendering = renderer.render(event.named(group, for: renderer), for: nil, into: buffer)
     if case .close(let code, let reason) = rendering {
-      let closed = absent.isEmpty ? members : members.filter { one in !absent.contains { $0 === one } }
-      closing = Closing(code: code, reason: reason, members: closed)
+      closing = Closing(code: code, reason: reason, members: members(except: absent))
     }
     if frames == nil {
       if buffer.count > before { frames = buffer } else { buffers.giveBack(buffer) }

@@ -139,13 +139,19 @@ public final class LocalGroups {
   public func deliver(_ event: Event, to group: String) {
     guard let audiences = groups[group] else { return }
     counters.events += 1
-    let isAddressed = event.isAddressed
+    let own = event.ownRecipients
+    var absent = AbsentMembers()
     for audience in audiences {
-      guard isAddressed || audience.selects, let recipients = audience.renderer.recipients(of: event) else {
+      guard audience.selects || !own.areAll else {
         deliver(event, in: audience)
         continue
       }
-      deliver(event, in: audience, to: recipients)
+      guard let recipients = audience.renderer.recipients(of: event, own: own) else {
+        counters.ignored += 1
+        continue
+      }
+      if absent.addresses != recipients.except { absent = AbsentMembers(at: recipients.except, in: self) }
+      deliver(event, in: audience, for: recipients.user, except: absent)
     }
   }
 
@@ -160,9 +166,7 @@ public final class LocalGroups {
     switch rendering {
     case .ignored: counters.ignored += 1
     case .personal:
-      for membership in audience.members where !absent.contains(where: { $0 === membership }) {
-        send(event, to: membership)
-      }
+      for membership in audience.members(except: absent) { send(event, to: membership) }
     case .frames, .close: counters.renderings += 1
     }
     guard audience.hasWork else { return }

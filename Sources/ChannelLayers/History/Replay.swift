@@ -55,7 +55,9 @@ package final class Replay: EventRenderer {
   package var namesGroup: Bool { renderer.namesGroup }
   /// The renderer behind it may be exchanged for one that does.
   package var selects: Bool { true }
-  package func recipients(of event: Event) -> EventRecipients? { renderer.recipients(of: event) }
+  package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    renderer.recipients(of: event, own: own)
+  }
 
   deinit {
     timer?.cancel()

@@ -130,7 +130,7 @@ final class OrderKeeper: Sendable {
     }
   }
 
-  /// Has a layer forget what was lifted while it was away. One after the other, so that the other processes do not hear of very many at once.
+  /// Has a layer forget what was lifted while it was away. One after the other, so that other processes do not hear of very many at once.
   ///
   /// - Returns: false if it could not.
   private func forget(_ lifted: StandingOrder.Subject, on layer: any LayerBackend) async -> Bool {

@@ -93,14 +93,9 @@ extension PublishCall {
     _ slice: HistorySlice, of group: String, atMost limit: Int, for caller: PublishEndpoint.Caller,
     _ share: MemoryShare
   ) {
-    // What is for another user is not for a caller who is one. Programs of the operator's see everything.
-    let isShown = { @Sendable [user = caller.identity?.user] (event: Event) in
-      guard let user, let recipient = event.recipients.user else { return true }
-      return user == recipient
-    }
     // A megabyte of events takes longer than a turn should.
     worker.offload {
-      slice.answer(of: group, atMost: limit, where: isShown)
+      slice.answer(of: group, atMost: limit, where: caller.maySee)
     } _: { [self] text in
       share.resize(to: text.count)
       var answer = HTTPAnswer.json(200, text: text)
@@ -123,6 +118,17 @@ extension PublishCall {
   }
 }
 
+extension PublishEndpoint.Caller {
+  /// Whether an event of a history is for the caller. What is for one user is for nobody else, and for none who has no name. Programs of
+  /// the operator's see everything.
+  func maySee(_ event: Event) -> Bool {
+    guard lane != .token else { return true }
+    let recipients = event.ownRecipients
+    guard !recipients.areTooMany else { return false }
+    return recipients.user.map { $0 == countedUser } ?? true
+  }
+}
+
 extension HistorySlice {
   /// `{"group": "...", "gap": false, "events": [...], "id": "EPOCH.OFFSET", "more": false}`
   fileprivate func answer(
@@ -133,7 +139,6 @@ extension HistorySlice {
     let answer: JSON = [
       "group": .string(group), "gap": .bool(isGap),
       "events": .array(shown.filter(isShown).map(\.publishedJSON)),
-
       "id": .string((shown.last?.position ?? start).description), "more": .bool(!isComplete),
     ]
     return answer.bytes + "\n".utf8

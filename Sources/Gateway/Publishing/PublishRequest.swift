@@ -50,6 +50,7 @@ struct PublishRequest: Sendable {
     var event = try item.event(mayBeWhole: sender.maySendEvents)
     event.fields += sender.stamp(on: event)
     event = event.addressed(to: try Self.recipients(item))
+    guard !event.recipients.areTooMany else { throw Self.tooManyAddresses(in: item) }
     if try item.isTrue("ephemeral") { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
@@ -128,14 +129,14 @@ struct PublishRequest: Sendable {
       }
       addresses.append(address)
     }
-    guard addresses.count <= mostAddresses else {
-      throw PublishRefusal(malformed: "\"except\" in \(item.what) has more than \(mostAddresses) addresses")
-    }
     return addresses
   }
 
-  /// The most addresses of one item; each is looked for on each reactor.
-  private static let mostAddresses = 100
+  private static func tooManyAddresses(in item: RequestObject) -> PublishRefusal {
+    PublishRefusal(
+      malformed: "\"except\" in \(item.what) has more than \(EventRecipients.mostAddresses) addresses")
+  }
+
   /// Bytes.
   private static let longestAddress = 255
 

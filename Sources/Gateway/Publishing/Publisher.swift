@@ -183,7 +183,7 @@ extension Publisher {
     for mailbox in workers.withLock({ $0 }) { mailbox.post(.perform(work)) }
   }
 
-  /// Sends a control event to the other processes of a layer, which keeps the order already: whoever does not hear of it will read it there.
+  /// Sends a control event to the other processes of a layer, which keeps the order already: whoever does not hear of it reads it there.
   func tell(_ order: Event, on layer: any LayerBackend) {
     guard let mailbox = workers.withLock({ $0.first }) else { return }
     mailbox.post(.perform { [self] worker in tell(order, on: [layer], from: worker) { _ in } })

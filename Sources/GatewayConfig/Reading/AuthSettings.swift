@@ -55,21 +55,23 @@ struct AuthSettings {
         at: entry.key.range, hint: hintToAuthenticate)
     }
     if let optional { auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false }
-    if let required {
-      // Requirements of the mappings around this one hold here too, unless they are given anew.
-      let read = RequirementReader(reading: reading).read(required.value)
-      for requirement in read.requirements {
-        auth?.requirements.removeAll { $0.key == requirement.key }
-        auth?.requirements.append(requirement)
-      }
-      captures.merge(read.captures) { $1 }
-    }
+    if let required { readRequirements(required, reading) }
     guard let auth, auth.isOptional, !auth.requirements.isEmpty, let entry = optional ?? required else {
       return
     }
     reading.findings.error(
       .conflictingKeys, "\"require\" needs a token, and \"auth_optional\" lets in clients without one",
       at: entry.key.range, hint: "remove \"auth_optional\" or \"require\"")
+  }
+
+  /// Requirements of the mappings around this one hold here too, unless they are given anew.
+  private mutating func readRequirements(_ entry: Node.Entry, _ reading: Reading) {
+    let read = RequirementReader(reading: reading).read(entry.value)
+    for requirement in read.requirements {
+      auth?.requirements.removeAll { $0.key == requirement.key }
+      auth?.requirements.append(requirement)
+    }
+    captures.merge(read.captures) { $1 }
   }
 
   /// Reads a question, or `none`, which takes back that of a mapping around this one.

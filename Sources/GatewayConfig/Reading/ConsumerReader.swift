@@ -237,8 +237,7 @@ struct ConsumerReader {
       if type == .view {
         let configuration = GroupConfiguration(
           layer: layer, templates: [], takesMessages: false, subscribe: subscribe, fromView: fromView,
-          events: events,
-          options: values, history: history)
+          events: events, options: values, history: history)
         return (configuration, [])
       }
       guard !isPreset else { return nil }
@@ -248,9 +247,7 @@ struct ConsumerReader {
     guard let templates = reader.readTemplates(entry.value) else { return nil }
     let configuration = GroupConfiguration(
       layer: layer, templates: templates.map(\.value), takesMessages: type != .view, subscribe: subscribe,
-      fromView: fromView,
-      events: events,
-      options: values, history: history)
+      fromView: fromView, events: events, options: values, history: history)
     return (configuration, templates)
   }
 }

@@ -29,7 +29,9 @@ final class DeflatingRenderer: EventRenderer {
 
   var namesGroup: Bool { renderer.namesGroup }
   var selects: Bool { renderer.selects }
-  func recipients(of event: Event) -> EventRecipients? { renderer.recipients(of: event) }
+  func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
+    renderer.recipients(of: event, own: own)
+  }
 
   private func deflate(_ bytes: RawSpan, into frames: SharedBytes) {
     var start = 0

@@ -22,8 +22,8 @@ struct AwaitedGroups {
 
   private var wishes: [String: Wish] = [:]
 
-  /// How many of them count in `GroupFeed.mostJoined`: all but those of the route. What nobody wants any more counts until it is there, or a
-  /// client could have any number on the way.
+  /// How many of them count in `GroupFeed.mostJoined`: all but those of the route. What nobody wants any more counts until it is there, or
+  /// a client could have any number on the way.
   var counted: Int { wishes.values.count { $0 != .view } }
 
   /// - Returns: whether the group has to be subscribed to.

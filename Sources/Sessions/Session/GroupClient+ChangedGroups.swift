@@ -14,8 +14,8 @@ enum GroupChange {
 /// Groups of the route that change while a session is open, because what is known of its client has changed.
 extension GroupClient {
   /// Leaves the groups that the route does not name for the client any more, and joins those that it names now. The first group stays
-  /// what it is where the client's messages, a history or presence belong to it. Otherwise one of a list may go, and the next group takes its
-  /// place.
+  /// what it is where the client's messages, a history or presence belong to it. Otherwise one of a list may go, and the next group takes
+  /// its place.
   ///
   /// The session ends if the first group would be another one or none that it is in would stay, a name is not valid, or an order keeps the
   /// client out of a group.

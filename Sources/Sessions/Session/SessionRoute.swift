@@ -12,8 +12,8 @@ final class SessionRoute: LiveRoute {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
-  /// Whether some text messages are for the gateway itself (`ControlMessage`), messages are counted, or a view is asked about them: each is looked at before its
-  /// consumer gets it.
+  /// Whether some text messages are for the gateway itself (`ControlMessage`), messages are counted, or a view is asked about them: each
+  /// is looked at before its consumer gets it.
   let hasControls: Bool
   /// Whether some text messages are for the gateway itself.
   let takesControls: Bool

@@ -78,6 +78,10 @@ struct PublishRequestTests {
     ] {
       #expect(throws: PublishRefusal.self) { try read(#"{"group": "g", "text": "x", \#(wrong)}"#) }
     }
+    let many = (0..<101).map { "\"\($0)\"" }.joined(separator: ",")
+    #expect(throws: PublishRefusal.self) {
+      try read(#"{"group": "g", "event": {"type": "a", "sluice.except": [\#(many)]}}"#)
+    }
   }
 
   @Test func `groups and items keep their order`() throws {

@@ -1,4 +1,4 @@
-"""The chat of examples/view in Flask, with SQLite: what is said is saved, and a page that comes sees what was said."""
+"""The chat of examples/view in Flask, with SQLite: what is said is saved, and a page that comes sees what was said last."""
 
 import hashlib
 import hmac
@@ -41,8 +41,9 @@ def chat(room):
             return Response(kept[0], content_type="application/json")
         do = []
         if question["event"] == "connect":
-            said = db.execute("SELECT text FROM messages WHERE room = ? ORDER BY id", [room])
-            do.append({"send": {"json": {"messages": [text for (text,) in said]}}})
+            # An answer has at most 1 MiB.
+            said = db.execute("SELECT text FROM messages WHERE room = ? ORDER BY id DESC LIMIT 20", [room]).fetchall()
+            do.append({"send": {"json": {"messages": [text for (text,) in reversed(said)]}}})
         for message in [one for one in question.get("messages", []) if "text" in one]:
             db.execute("INSERT INTO messages (room, text) VALUES (?, ?)", [room, message["text"]])
             do.append({"publish": {"group": f"room_{room}", "message": message["text"]}})

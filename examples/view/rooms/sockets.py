@@ -42,17 +42,21 @@ class Answer(models.Model):
 
     The row is written in the transaction of what the view does: either both are in the database or neither is. A cache could
     not promise this, and the one that Django has unless you configure another is different in each gunicorn worker.
+
+    A response with a status below 500 is kept as it is. What is raised is not (`PermissionDenied`, `Http404`, any other error): it
+    undoes all that the view has done, so the same question may be decided anew.
     """
 
     id = models.CharField(max_length=100, primary_key=True)
     status = models.PositiveSmallIntegerField(default=204)
+    headers = models.JSONField(default=dict)
     body = models.TextField(blank=True)
     created = models.DateTimeField(auto_now_add=True, db_index=True)
 
     KEPT = timedelta(days=1)
 
     def response(self):
-        return HttpResponse(self.body, status=self.status, content_type="application/json")
+        return HttpResponse(self.body, status=self.status, headers=self.headers)
 
     @classmethod
     def forget_old(cls):
@@ -111,10 +115,10 @@ class Socket:
         """For each message of the client, one after the other."""
 
     def disconnect(self):
-        """After the last message; you can only `publish`. Exactly one of the two sides may have crashed: it may come twice, or late."""
+        """After the last message; you can only `publish`. One of the two sides may have crashed: it may come twice, or late."""
 
-    def alive(self, addresses):
-        """These sessions are open, as one gateway says every `alive:` seconds. Rows that nobody speaks of any more can go."""
+    def alive(self, addresses, interval):
+        """These sessions are open, as one gateway says every `interval` seconds. Rows that nobody speaks of any more can go."""
 
     # What to call in them.
 
@@ -185,7 +189,7 @@ class Socket:
         if event == "check":  # `sluice validate --connect`
             return HttpResponse(status=204)
         if event == "alive":
-            self.alive(self.question["addresses"])
+            self.alive(self.question["addresses"], self.question["interval"])
             return HttpResponse(status=204)
         self.actions, self.extra = [], {}
         for name in ["address", "path", "query", "captures", "groups", "claims", "subprotocols", "client", "code", "reason", "duration"]:
@@ -206,8 +210,8 @@ class Socket:
             if response.status_code >= 500:
                 transaction.set_rollback(True)
                 return response
-            body = response.content.decode()
-            Answer.objects.filter(id=self.question["id"]).update(status=response.status_code, body=body)
+            kept = {"status": response.status_code, "headers": dict(response.headers), "body": response.content.decode(response.charset)}
+            Answer.objects.filter(id=self.question["id"]).update(**kept)
         if random.random() < 0.001:
             Answer.forget_old()
         return response
@@ -274,12 +278,9 @@ def mistake_at(target, request, body):
     given = [part.strip().encode() for part in meta.get("HTTP_X_SLUICE_SIGNATURE", "").split(",")]
     if not settings.SLUICE_SECRETS:
         raise ImproperlyConfigured("SLUICE_SECRETS is empty")
-    for secret in settings.SLUICE_SECRETS:
-        wanted = b"v1=" + signature(secret, sent_at, id, target, body).encode()
-        # All of them, in constant time: how long it takes tells nothing about the secret.
-        if sum(hmac.compare_digest(wanted, one) for one in given):
-            break
-    else:
+    wanted = [b"v1=" + signature(secret, sent_at, id, target, body).encode() for secret in settings.SLUICE_SECRETS]
+    # Each with each, in constant time: how long it takes tells nothing about the secrets.
+    if not sum(hmac.compare_digest(ours, theirs) for ours in wanted for theirs in given):
         return "no signature fits: is SLUICE_SECRETS the secret of routes.yaml?"
     if abs(time.time() - int(sent_at)) > MAX_AGE:
         return f"the question is older than {MAX_AGE} seconds, or the clocks differ"

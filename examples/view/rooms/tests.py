@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from .models import Answer, Message, Present, Room
 from .sockets import Socket, SocketView, signature
+from .views import ChatSocket
 
 SECRET = "a secret of the tests, as long as one"
 
@@ -114,6 +115,17 @@ class ChatTests(SocketTestCase):
         alive = {"addresses": ["specific.test!1"], "part": 1, "parts": 1, "interval": 60}
         self.assertEqual(self.gateway().ask("alive", **alive).status_code, 204)
         self.assertEqual(set(Present.objects.values_list("address", flat=True)), {"specific.test!0", "specific.test!1"})
+
+    def test_who_is_not_known_any_more_is_told_so(self):
+        gateway = self.gateway()
+        closed = {"do": [{"send": {"json": {"error": "this room is closed to you"}}}]}
+        self.room.delete()
+        self.assertEqual(gateway.receive({"text": "hello"}).json(), closed)
+        Room.objects.create(slug="lobby")
+        self.ann.delete()
+        self.assertEqual(gateway.receive({"text": "hello"}).json(), closed)
+        with self.assertLogs("django.request", "WARNING"):
+            self.assertEqual(self.gateway().connect().status_code, 403)
 
     def test_a_session_whose_room_is_gone_can_end(self):
         gateway = self.gateway()
@@ -258,6 +270,15 @@ class RepeatTests(SocketTestCase):
         self.assertEqual(gateway.connect(id="0123-1").status_code, 404)
         Room.objects.create(slug="later")
         self.assertEqual(gateway.connect(id="0123-1").status_code, 200)
+
+    def test_a_response_is_kept_as_it_is(self):
+        full = HttpResponse("<p>full</p>", status=403, headers={"Retry-After": "5"})
+        with mock.patch.object(ChatSocket, "connect", return_value=full) as connect, self.assertLogs("django.request", "WARNING"):
+            first, again = (self.gateway().connect(id="0123-1") for _ in range(2))
+        self.assertEqual(connect.call_count, 1)
+        for answer in [first, again]:
+            self.assertEqual((answer.status_code, answer.content), (403, b"<p>full</p>"))
+            self.assertEqual((answer["Content-Type"], answer["Retry-After"]), ("text/html; charset=utf-8", "5"))
 
     def test_a_view_that_has_failed_leaves_nothing_behind(self):
         gateway = self.gateway(client=Client(raise_request_exception=False))

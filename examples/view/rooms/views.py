@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.db.models import F
 from django.http import JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -15,6 +16,8 @@ class ChatSocket(SocketView):
 
     def connect(self):
         room = get_object_or_404(Room, slug=self.kwargs["room"])
+        if not self.user.is_authenticated:
+            raise PermissionDenied
         Present.objects.update_or_create(
             address=self.address, defaults={"room": room, "user": self.user, "seen": timezone.now()}
         )
@@ -26,7 +29,10 @@ class ChatSocket(SocketView):
         text = message.json.get("text") if isinstance(message.json, dict) else None
         if not isinstance(text, str) or not 0 < len(text) <= 500:
             raise InvalidMessage("text has 1 to 500 characters")
-        room = Room.objects.get(slug=self.kwargs["room"])
+        # Either may have been deleted since the socket was opened.
+        room = Room.objects.filter(slug=self.kwargs["room"]).first()
+        if room is None or not self.user.is_authenticated:
+            raise InvalidMessage("this room is closed to you")
         saved = Message.objects.create(room=room, user=self.user, text=text)
         self.publish(f"room_{room.slug}", {"type": "chat.message", "message": saved.as_frame()})
 
@@ -35,10 +41,10 @@ class ChatSocket(SocketView):
         if room := Room.objects.filter(slug=self.kwargs["room"]).first():
             self.announce(room)
 
-    def alive(self, addresses):
-        now, interval = timezone.now(), timedelta(seconds=self.question["interval"])
+    def alive(self, addresses, interval):
+        now = timezone.now()
         Present.objects.filter(address__in=addresses).update(seen=now)
-        Present.objects.filter(seen__lt=now - 3 * interval).delete()
+        Present.objects.filter(seen__lt=now - 3 * timedelta(seconds=interval)).delete()
 
     def announce(self, room):
         # Locks the room until the end of the transaction: who comes or goes at the same time has the next number.

@@ -9,8 +9,8 @@ class PresenceSocket(SocketView):
     def disconnect(self):
         self.tell(goes(self.address, self.kwargs["room"]))
 
-    def alive(self, addresses):
-        are_there(addresses, self.question["interval"])
+    def alive(self, addresses, interval):
+        are_there(addresses, interval)
 
     def tell(self, names):
         self.publish(f"presence_{self.kwargs['room']}", {"type": "presence.list", "names": names})

@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.CharField(max_length=100, primary_key=True, serialize=False)),
                 ('status', models.PositiveSmallIntegerField(default=204)),
+                ('headers', models.JSONField(default=dict)),
                 ('body', models.TextField(blank=True)),
                 ('created', models.DateTimeField(auto_now_add=True, db_index=True)),
             ],
