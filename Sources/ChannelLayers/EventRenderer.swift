@@ -1,4 +1,3 @@
-package import JSON
 package import Transport
 
 /// Renders an event for all members of an audience, on their reactor. A route's consumer is a renderer.
@@ -40,10 +39,11 @@ extension Event {
 package struct EventReceiver: Sendable, Equatable {
   /// `{channel}`
   package var address: String
-  /// The opaque value that a view keeps about the session; nil if there is none.
-  package var state: JSON?
+  /// The opaque value that a view keeps about the session, as JSON text that only a frame reads that shows something of it; nil if there
+  /// is none.
+  package var state: [UInt8]?
 
-  package init(address: String, state: JSON? = nil) {
+  package init(address: String, state: [UInt8]? = nil) {
     self.address = address
     self.state = state
   }

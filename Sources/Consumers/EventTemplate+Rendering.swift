@@ -18,7 +18,7 @@ extension EventTemplate {
     }
     if let receiver {
       event.fields.removeAll { $0.name == Self.stateField }
-      if let state = receiver.state { event.fields.append(.init(Self.stateField, .json(state))) }
+      if let state = receiver.state { event.fields.append(.init(Self.stateField, .encodedJSON(state))) }
     }
     var bytes: [UInt8] = []
     append(event, to: &bytes, unfit)

@@ -362,7 +362,7 @@ struct DeliveryTests {
     let consumer = chat([:], events: ["x": .object([.init(key: "n", value: .field("sluice.state.name"))])])
     let event = Event(type: "x", fields: [.init("sluice.state", .json(["name": "forged"]))])
     #expect(rendered(consumer, event).0 == .personal)
-    let receiver = EventReceiver(address: "a", state: ["name": "ada"])
+    let receiver = EventReceiver(address: "a", state: Array(#"{"name": "ada"}"#.utf8))
     #expect(rendered(consumer, event, for: receiver).1 == #"{"n":"ada"}"#)
     #expect(rendered(consumer, event, for: EventReceiver(address: "a")).1 == #"{"n":null}"#)
   }

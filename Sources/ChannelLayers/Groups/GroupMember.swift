@@ -1,4 +1,3 @@
-package import JSON
 package import Transport
 
 /// A session in the role of a group's member. Lives on the group's reactor.
@@ -13,8 +12,8 @@ package protocol GroupMember: AnyObject {
   func undelivered(_ reason: Undelivered)
   /// The name of its user; nil for an anonymous one.
   var userName: String? { get }
-  /// The opaque value that a view keeps about it; nil if there is none.
-  var viewState: JSON? { get }
+  /// The opaque value that a view keeps about it, as JSON text; nil if there is none.
+  var viewStateText: [UInt8]? { get }
   /// The place whose address it has (`LocalGroups.joinAlone`); nil if each of its places has an address of its own.
   var ownMembership: Membership? { get }
   /// Sends what its groups have ready, before it is sent something alone.
@@ -23,7 +22,7 @@ package protocol GroupMember: AnyObject {
 
 extension GroupMember {
   package var userName: String? { nil }
-  package var viewState: JSON? { nil }
+  package var viewStateText: [UInt8]? { nil }
   package var ownMembership: Membership? { nil }
   package func catchUp() {}
 }

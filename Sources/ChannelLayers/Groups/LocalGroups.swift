@@ -237,7 +237,7 @@ public final class LocalGroups {
 
   /// What one member is told of a frame that is not for all of its audience.
   package func receiver(_ membership: Membership) -> EventReceiver {
-    EventReceiver(address: address(of: membership), state: membership.member.viewState)
+    EventReceiver(address: address(of: membership), state: membership.member.viewStateText)
   }
 
   /// Sends one member what was rendered, after the frames of its group, and closes it if that was asked for.

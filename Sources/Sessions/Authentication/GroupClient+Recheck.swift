@@ -101,6 +101,7 @@ extension GroupClient {
       return true
     }
     feed.extras?.identity = new.changed(like: current)
+    identityChanged()
     // The client is told of another end too.
     if new.expires != known.expires { feed.extras?.token?.isExpiring = false }
     scheduleExpiry()

@@ -165,6 +165,7 @@ extension Session {
       return close(.tokenOfOther)
     }
     feed.extras?.identity = identity.changed(like: current)
+    identityChanged()
     feed.extras?.token?.isExpiring = false
     tell("auth", "ok")
     scheduleExpiry()

@@ -73,27 +73,35 @@ extension GroupClient {
 
   /// The one place where a client comes into a group while it is open. An order may have come while the group was waited for.
   private func arrived(in group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
-    settle(group, of: layer, outcome)
-    arrived(in: group)
+    let arrival = settle(group, of: layer, outcome)
+    arrived(in: group, as: arrival)
   }
 
-  private func settle(_ group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
+  /// - Returns: nil if nobody wants it any more.
+  private func settle(_ group: String, of layer: any ChannelLayer, _ outcome: Subscription) -> Arrival? {
     let wish = feed.extras?.awaited.take(group) ?? []
     guard outcome == .active else {
       // If a view wants it, the next question to it leads here again.
       if wish.contains(.client), isOpen { tell(.unavailable, of: group) }
-      return
+      return .unavailable
     }
-    guard !wish.isEmpty, isOpen, feed.isReachable else { return layer.unsubscribe(from: group) }
+    guard !wish.isEmpty, isOpen, feed.isReachable else {
+      layer.unsubscribe(from: group)
+      return nil
+    }
     if let order = orders.order(.disconnect, for: identity?.user, in: [group]) {
       layer.unsubscribe(from: group)
       // Like a handshake of a route with this group.
-      if wish.contains(.view) { return close(.disconnected.saying(order.reason)) }
-      if wish.contains(.client) { tell(.keptOut(order), of: group) }
-      return
+      if wish.contains(.view) {
+        close(.disconnected.saying(order.reason))
+      } else if wish.contains(.client) {
+        tell(.keptOut(order), of: group)
+      }
+      return .keptOut(order)
     }
     if wish.contains(.view) { joinRoute(group, of: layer) } else { join(group, of: layer) }
     if wish.contains(.client) { tell(.joined, of: group) }
+    return .joined
   }
 
   private func joinRoute(_ group: String, of layer: any ChannelLayer) {

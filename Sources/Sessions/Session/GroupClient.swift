@@ -35,7 +35,11 @@ protocol GroupClient: OrderedSession {
   /// A client that has asked for a group is told what became of it.
   func tell(_ arrival: Arrival, of group: String)
   /// A group that was waited for has come, or will not.
-  func arrived(in group: String)
+  ///
+  /// - Parameter arrival: nil if nobody wants it any more.
+  func arrived(in group: String, as arrival: Arrival?)
+  /// Another token or another question has told who the client is.
+  func identityChanged()
   /// The groups that the route names, where a view has the client leave and join some as well; nil where it does not.
   var namedForView: [String]? { get set }
   /// Leaves a group, whether or not it is the route's.
@@ -56,7 +60,8 @@ extension GroupClient {
   var orders: StandingOrders { worker.process.orders }
 
   /// No view has answered that an event stream joins a group.
-  func arrived(in group: String) {}
+  func arrived(in group: String, as arrival: Arrival?) {}
+  func identityChanged() {}
   var namedForView: [String]? {
     get { nil }
     set {}

@@ -45,8 +45,8 @@ struct GroupFeed {
     var presence: PresentMember?
   }
 
-  /// Who the client is, and for how long.
-  struct TokenState {
+  /// Who the client is, and for how long. An object of its own, as many sessions with extras have none.
+  final class TokenState {
     /// Set until a client has shown its first token in a message.
     var awaited: AwaitedToken?
     /// For the arrival of the first token, and later for the end of a token.
@@ -59,6 +59,10 @@ struct GroupFeed {
     var ticket: Int?
     /// The groups of a client whose first token was good, while they are subscribed to.
     var groups: GroupsOpening?
+
+    init(awaited: AwaitedToken? = nil) {
+      self.awaited = awaited
+    }
   }
 
   /// A session whose client has to show a token in its first message. Until then it is in no group.

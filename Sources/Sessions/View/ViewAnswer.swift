@@ -45,6 +45,9 @@ package struct ViewAnswer: Sendable, Equatable {
     case asked(after: Duration)
   }
 
+  /// The most actions of one answer: one with more cannot be used.
+  package static let mostActions = 1000
+
   package var actions: [Action] = []
   /// The new opaque value as JSON text; nil if the answer has none, so that the old one stays.
   package var state: [UInt8]?

@@ -18,23 +18,36 @@ final class ViewedRequest {
   /// Those that go with *connect*.
   let connect: ViewQuestion.ConnectDetails
 
+  init(
+    target: String, path: String, query: String = "", captures: Captures = Captures(), host: String,
+    client: String, isSecure: Bool, connect: ViewQuestion.ConnectDetails
+  ) {
+    self.target = target
+    self.path = path
+    self.query = query
+    self.captures = captures
+    self.host = host
+    self.client = client
+    self.isSecure = isSecure
+    self.connect = connect
+  }
+
   /// - Parameter hidden: the parameters of the query that may hold a token.
   /// - Returns: nil where the path leads to no question.
-  init?(
+  convenience init?(
     _ view: ViewConfiguration, _ request: RequestHead, _ path: RequestPath, _ place: RequestPlace,
     _ handshake: Handshake, from client: Client, hidden: [String]
   ) {
     guard let target = view.question.target(for: place.captures, long: view.longCaptures) else { return nil }
-    self.target = target
-    self.path = "/" + path.text
     let uri = place.uri(without: hidden)
-    query = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[uri.utf8.index(after: $0)...]) } ?? ""
-    captures = place.captures
-    host = client.host(handshake.host)
-    self.client = client.peer.host ?? ""
-    isSecure = client.isSecure
-    connect = ViewQuestion.ConnectDetails(
-      subprotocols: handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) },
-      fields: request.fields.filter { view.question.headers.contains($0.name) })
+    self.init(
+      target: target, path: "/" + path.text,
+      query: uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[uri.utf8.index(after: $0)...]) }
+        ?? "",
+      captures: place.captures, host: client.host(handshake.host), client: client.peer.host ?? "",
+      isSecure: client.isSecure,
+      connect: ViewQuestion.ConnectDetails(
+        subprotocols: handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) },
+        fields: request.fields.filter { view.question.headers.contains($0.name) }))
   }
 }

@@ -30,7 +30,10 @@ final class RouteExchange {
     repeat {
       for _ in 0..<Self.sessionsPerLook {
         next = min(next, worker.live.count) - 1
-        guard next >= 0 else { return self.end() }
+        guard next >= 0 else {
+          worker.askAsServed()
+          return self.end()
+        }
         worker.live[next].adopt(worker.served.live)
       }
     } while MonotonicTime.now < end

@@ -35,6 +35,8 @@ package final class WorkerSessions {
   private var connecting = Tickets<Result<Int32, any Error>>()
   /// Those who ask views, by the view of a route.
   var askers: [ObjectIdentifier: RouteAsker] = [:]
+  /// Of sessions that have ended, while their views are told the rest.
+  var endedViews: [ObjectIdentifier: ViewLink] = [:]
   /// Who waits for a `Reply`.
   var replies = Tickets<Void>()
   /// Set before the first connection.

@@ -32,11 +32,11 @@ private final class CountingLayer: ChannelLayer {
     if isSlow { waiting.append(completed) } else { completed(.active) }
   }
 
-  /// Begins what waits.
-  func answer() {
+  /// Begins what waits, or does not.
+  func answer(_ outcome: Subscription = .active) {
     let waiting = waiting
     self.waiting = []
-    for completed in waiting { completed(.active) }
+    for completed in waiting { completed(outcome) }
   }
 
   func unsubscribe(from group: String) { subscriptions[group, default: 0] -= 1 }
@@ -116,6 +116,16 @@ private final class FakeClient: GroupClient, ConnectionHandler {
     case .joined: arrivals.append("joined \(group)")
     case .unavailable: arrivals.append("unavailable \(group)")
     case .keptOut(let order): arrivals.append("kept out of \(group): \(order.reason)")
+    }
+  }
+  /// What became of the groups that anybody wants it in.
+  private(set) var outcomes: [String] = []
+  func arrived(in group: String, as arrival: Arrival?) {
+    switch arrival {
+    case .joined: outcomes.append("joined")
+    case .unavailable: outcomes.append("unavailable")
+    case .keptOut: outcomes.append("kept out")
+    case nil: outcomes.append("not wanted")
     }
   }
   func tokenTimeIsUp() {}
@@ -223,6 +233,30 @@ struct GroupFeedTests {
         StandingOrder(subject, until: WallClock.secondsSinceEpoch + 60, reason: "be nice"))
     }
     #expect(end == Arrived(groups: "first", subscribed: 1, arrivals: arrivals, reason: reason))
+  }
+
+  @Test func `whoever waits for a group is told what became of it`() throws {
+    let outcomes = try onReactor { client, layer in
+      client.become("5")
+      let opening = GroupsOpening(["first"], of: layer)
+      opening.start { _ in }
+      client.joinGroups(opening, nil)
+      layer.isSlow = true
+      client.joinLater("room", for: .answer, of: layer)
+      layer.answer(.unavailable)
+      client.joinLater("room", for: .answer, of: layer)
+      layer.answer()
+      client.joinLater("other", for: .answer, of: layer)
+      client.feed.extras?.awaited.withdraw(.everybody, for: "other")
+      layer.answer()
+      let subject = StandingOrder.Subject(.disconnect, user: ExactText(text: "5"), group: "third")
+      client.orders.add(StandingOrder(subject, until: WallClock.secondsSinceEpoch + 60, reason: "no"))
+      client.joinLater("third", for: .answer, of: layer)
+      layer.answer()
+      defer { client.leaveGroups() }
+      return client.outcomes
+    }
+    #expect(outcomes == ["unavailable", "joined", "not wanted", "kept out"])
   }
 
   private struct Arrived: Sendable, Equatable {

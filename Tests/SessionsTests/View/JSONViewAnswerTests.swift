@@ -43,6 +43,22 @@ struct JSONViewAnswerTests {
       ])
   }
 
+  @Test func `an answer has at most a thousand actions`() throws {
+    let action = #"{"send": {"text": "x"}}"#
+    let most = [String](repeating: action, count: ViewAnswer.mostActions)
+    #expect(try actions(most.joined(separator: ",")).count == 1000)
+    let more = "{\"do\": [" + (most + [action]).joined(separator: ",") + "]}"
+    #expect(fault(more, of: .receive)?.contains("1001 actions, and at most 1000") == true)
+  }
+
+  @Test func `of a session that is open an answer to connect says nothing new`() throws {
+    let again = ViewQuestion.asking(.connect(.init(), isAgain: true))
+    let text = #"{"subprotocol": "other", "user": "eve", "claims": {"role": "root"}, "state": 1}"#
+    let answer = try read(text, to: again)
+    #expect(answer.user == nil && answer.claims == nil && answer.subprotocol == nil)
+    #expect(answer.state == Self.bytes("1"))
+  }
+
   @Test func `an answer may be empty`() throws {
     #expect(try read("{}") == ViewAnswer())
     #expect(try read(#" {"do": []} "#) == ViewAnswer())

@@ -286,13 +286,13 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     ]
     #expect(
       conversation.next(received(1, actions, state: "2")) == [
-        .publish(publication("room"), isBeforeJoin: true), .join("room"),
+        .publish(publication("room"), joinsLater: true, leavesLater: true), .join("room"),
       ])
     #expect(conversation.next(said()) == [])
     #expect(
       conversation.next(.joined) == [
-        .publish(publication("room"), isBeforeJoin: false), .leave("room"),
-        .publish(publication("room"), isBeforeJoin: false), .finish(Array("2".utf8)), .ask(2, [message(2)]),
+        .publish(publication("room"), leavesLater: true), .leave("room"), .publish(publication("room")),
+        .finish(Array("2".utf8)), .ask(2, [message(2)]),
         .readOn,
       ])
   }
@@ -318,7 +318,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     #expect(conversation.next(.ended(.asksOn)) == [])
     #expect(
       conversation.next(received(1, [hello, .publish(publication("room"))])) == [
-        .publish(publication("room"), isBeforeJoin: false), .finish(nil), .ask(2, [message(2)]),
+        .publish(publication("room")), .finish(nil), .ask(2, [message(2)]),
       ])
     #expect(conversation.next(received(2)) == [.finish(nil), .report])
   }
@@ -337,7 +337,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(received(1, [.join("room"), .publish(publication("room"))]))
     #expect(
       conversation.next(.ended(.asksOn)) == [
-        .publish(publication("room"), isBeforeJoin: false), .finish(nil), .report,
+        .publish(publication("room")), .finish(nil), .report,
       ])
   }
 
@@ -351,12 +351,70 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
       conversation.next(connected([hello])) == [sentHello, .finish(nil), .ask(2, [message(2)]), .readOn])
   }
 
-  @Test func `a view that does not let the session in again ends it`() {
+  @Test func `a session lives on whatever its view answers when it is told of it again`() {
     var conversation = open()
     #expect(conversation.next(.mistaken) == [.askConnect(isAgain: true)])
     let refusal = HandshakeRefusal(.forbiddenByCallback)
+    #expect(conversation.next(.answered(.connect, .refused(refusal))) == [.tellOfRefusal(refusal)])
+    #expect(conversation.next(.mistaken) == [.askConnect(isAgain: true)])
+    let failure = ViewFailure(reason: "no JSON", mayHaveRun: true)
+    #expect(conversation.next(.answered(.connect, .unusable(failure))) == [])
+    #expect(conversation.next(said()) == [.ask(1, [message(1)])])
+  }
+
+  @Test func `what was not taken is not asked again of a session that was put out`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    #expect(conversation.next(.ended(.drops)) == [])
+    #expect(conversation.next(received(1, taken: 0)) == [.finish(nil), .report])
+  }
+
+  @Test func `what was not taken is not asked again behind a close`() {
+    var conversation = open { $0.isOrdered = false }
+    _ = conversation.next(said())
+    _ = conversation.next(said())
     #expect(
-      conversation.next(.answered(.connect, .refused(refusal))) == [.end(refusal.reason.closeReason)])
+      conversation.next(received(1, [.close(code: 1000, reason: "")])) == [
+        .finish(nil), .close(code: 1000, reason: ""),
+      ])
+    #expect(conversation.next(.mistaken) == [])
+    #expect(conversation.next(received(2, taken: 0)) == [.finish(nil)])
+    #expect(conversation.next(.ended(.asksOn)) == [.report])
+  }
+
+  @Test func `a long answer is carried out in parts, in its order`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    let sends = (0..<70).map { ViewAnswer.Action.send(.text, [$0]) }
+    var steps = conversation.next(received(1, sends, state: "1"))
+    #expect(steps.count == ViewConversation.actionsAtOnce + 1 && steps.last == .goOn)
+    #expect(conversation.next(said()) == [])
+    while steps.last == .goOn {
+      steps.removeLast()
+      steps += conversation.next(.wentOn)
+    }
+    let expected = (0..<70).map { Step.send(.text, [$0]) }
+    #expect(steps == expected + [.finish(Array("1".utf8)), .ask(2, [message(2)]), .readOn])
+  }
+
+  @Test func `a session that ends amid a long answer is reported behind it`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    let all = [ViewAnswer.Action](repeating: .publish(publication("room")), count: 40)
+    #expect(conversation.next(received(1, all)).last == .goOn)
+    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(conversation.next(.wentOn).suffix(2) == [.finish(nil), .report])
+    #expect(conversation.isOver)
+  }
+
+  @Test func `an answer with a thousand publications and joins takes no longer for each`() {
+    let actions = (0..<500).flatMap { number -> [ViewAnswer.Action] in
+      [.publish(publication("g\(number)")), .join("g\(number)")]
+    }
+    var carrying = ViewCarrying(answer(actions), of: .receive(1))
+    #expect(carrying.joinsLater("g0") && carrying.joinsLater("g499") && !carrying.leavesLater("g0"))
+    carrying.actions.removeFirst(2)
+    #expect(!carrying.joinsLater("g0") && carrying.joinsLater("g1"))
   }
 }
 

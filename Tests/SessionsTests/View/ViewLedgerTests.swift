@@ -14,7 +14,7 @@ import Transport
 @testable import Sessions
 
 /// Notes what a layer is asked to keep.
-private final class NotedRecords: SessionRecords {
+final class NotedRecords: SessionRecords {
   struct State {
     var steps: [String] = []
     var isAvailable = true
@@ -48,7 +48,7 @@ private final class NotedRecords: SessionRecords {
 }
 
 /// A layer of this process that keeps records.
-private final class NotingBackend: LayerBackend {
+final class NotingBackend: LayerBackend {
   let noted = NotedRecords()
   private let hasRecords: Bool
   private let memory = MemoryBackend(alias: "default", history: nil, hasPresence: false)

@@ -23,12 +23,22 @@ extension WorkerSessions {
     _ = call.view.gate.leave(number, call.call.lane, .unasked, at: reactor.now)
   }
 
-  /// Lets go of those whose routes are not served any more, once their last question is over.
+  /// All sessions have had their turn to go on by the routes that are served now: so do those that have ended, and whose views are still
+  /// told of them.
+  func askAsServed() {
+    for link in endedViews.values {
+      if let new = served.live.successor(of: link.route), new !== link.route { link.adopt(new) }
+    }
+    retireAskers()
+  }
+
+  /// Lets go of those whose routes are not served any more, once their last question is over and no session asks through them: a question
+  /// whose turn another worker calls has to find its asker.
   func retireAskers() {
-    let served = served.routes.compactMap { $0.view.map(ObjectIdentifier.init) }
-    for (view, asker) in askers where !served.contains(view) {
-      asker.retire()
-      if asker.isIdle { askers[view] = nil }
+    let served = Set(served.routes.compactMap { $0.view.map(ObjectIdentifier.init) })
+    for view in Array(askers.keys) where !served.contains(view) {
+      askers[view]?.retire()
+      if askers[view]?.isIdle == true, isKnownUniquelyReferenced(&askers[view]) { askers[view] = nil }
     }
   }
 }

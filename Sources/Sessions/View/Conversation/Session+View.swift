@@ -93,12 +93,17 @@ extension Session {
     set { if let newValue { view?.named = newValue } }
   }
 
-  func arrived(in group: String) {
+  func arrived(in group: String, as arrival: Arrival?) {
     guard let view else { return }
     returnToFirst(group)
     view.noteChange()
-    view.settled(group)
+    view.settled(group, as: arrival)
   }
+
+  func identityChanged() { view?.noteIdentity() }
+
+  /// The same as JSON text.
+  var viewStateText: [UInt8]? { view?.record.state }
 
   /// The first group of the route takes its place again, where it was left before.
   private func returnToFirst(_ group: String) {
@@ -153,7 +158,7 @@ extension Session {
     judgeMute()
   }
 
-  /// Gets an event of its own answer that the layer brings back later, and perhaps too late.
+  /// Gets an event of its own answer that the layer would perhaps bring too late.
   func take(_ publication: ViewAnswer.Publication) {
     switch publication.recipients {
     case .others: return

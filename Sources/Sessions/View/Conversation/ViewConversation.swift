@@ -24,6 +24,8 @@ struct ViewConversation {
     case timeIsUp
     /// The time of `Step.rest` is over.
     case rested
+    /// Others have had their turn since `Step.goOn`.
+    case wentOn
     /// The session has ended; nothing reaches the client any more.
     case ended(Ending)
   }
@@ -48,8 +50,10 @@ struct ViewConversation {
     case join(String)
     case leave(String)
     case send(MessageKind, [UInt8])
-    /// - Parameter isBeforeJoin: whether a later action of the answer joins the group, so that the session must not get the event.
-    case publish(ViewAnswer.Publication, isBeforeJoin: Bool)
+    /// - Parameters:
+    ///   - joinsLater: whether a later action of the answer joins the group, so that the session must not get the event.
+    ///   - leavesLater: whether one leaves it, so that the session must have got the event by then.
+    case publish(ViewAnswer.Publication, joinsLater: Bool = false, leavesLater: Bool = false)
     case close(code: UInt16, reason: String)
     /// An answer was carried out, with its new state.
     case finish([UInt8]?)
@@ -62,6 +66,10 @@ struct ViewConversation {
     /// Nothing is to be asked now: `rested` is to be reported after that long, unless something was asked before.
     case rest(Duration)
     case readOn
+    /// There is more to be carried out: `wentOn` is to be reported once others had their turn.
+    case goOn
+    /// The view refuses a session that is open, and that it was told of again: the log tells of it.
+    case tellOfRefusal(HandshakeRefusal)
     /// The session has ended: its *disconnect* is due.
     case report
     /// The view knows nothing of the session.
@@ -88,10 +96,13 @@ struct ViewConversation {
   /// In the order in which they came.
   private var answers: [ViewCarrying] = []
   private var isJoining = false
+  private var isPausing = false
+  /// Nothing is asked any more that was not asked yet.
+  private var isDropping = false
   private var isMistaken = false
   private var patience = ViewPatience()
-  /// After how long without a question the view is asked with no message; nil for never.
-  private var idle: Duration?
+  /// After how long without a question the view is asked with no message; 0 for never. Whole seconds, as each session has them.
+  private var idleSeconds: UInt32 = 0
   private var mayRest = false
 
   init(_ rules: ViewRules) {
@@ -114,6 +125,12 @@ struct ViewConversation {
   private var isReleased: Bool { !answers.contains(where: \.isFirst) }
 
   private var isOpen: Bool { if case .open = phase { true } else { false } }
+
+  /// Whether there is nothing more to be done.
+  var isOver: Bool { if case .over = phase { true } else { false } }
+
+  /// As many actions of an answer are carried out before others may have their turn.
+  static let actionsAtOnce = 32
 
   mutating func next(_ event: Event) -> [Step] {
     var steps: [Step] = []
@@ -144,6 +161,7 @@ struct ViewConversation {
     case (.open, .answered(let question, let outcome)), (.ended, .answered(let question, let outcome)):
       answered(question, outcome, &steps)
     case (.open, .joined), (.ended, .joined): isJoining = false
+    case (_, .wentOn): isPausing = false
     case (_, .timeIsUp): patience.isWaiting = false
     case (.open, .rested): askNothing(&steps)
     case (.open, .ended(let ending)), (.ended, .ended(let ending)): end(ending)
@@ -197,12 +215,17 @@ extension ViewConversation {
     // Whoever waits for the group has gone.
     isJoining = false
     patience.isWaiting = false
-    if ending != .asksOn { waiting = WaitingMessages() }
+    if ending != .asksOn { drop() }
+  }
+
+  private mutating func drop() {
+    isDropping = true
+    waiting = WaitingMessages()
   }
 
   /// Ends the session for a fault of its view. What was not asked about is dropped: its order is broken.
   private mutating func end(_ reason: CloseReason, _ steps: inout [Step]) {
-    waiting = WaitingMessages()
+    drop()
     answers = []
     isJoining = false
     if isOpen { steps.append(.end(reason)) }
@@ -213,7 +236,7 @@ extension ViewConversation {
 
 extension ViewConversation {
   private mutating func enqueue(_ payload: ViewQuestion.Message.Payload) {
-    guard rules.asksReceive else { return }
+    guard rules.asksReceive, !isDropping else { return }
     lastNumber += 1
     waiting.append(ViewQuestion.Message(number: lastNumber, payload: payload))
   }
@@ -228,7 +251,7 @@ extension ViewConversation {
   }
 
   private mutating func askNext(_ steps: inout [Step]) {
-    if isMistaken, underWay.isEmpty, answers.isEmpty, isOpen {
+    if isMistaken, underWay.isEmpty, answers.isEmpty, isOpen, !isDropping {
       isMistaken = false
       underWay[.connect] = []
       steps.append(.askConnect(isAgain: true))
@@ -249,12 +272,15 @@ extension ViewConversation {
     switch outcome {
     case .answered(let answer):
       let taken = min(answer.taken ?? messages.count, messages.count)
-      waiting.putBack(messages[taken...])
+      if !isDropping { waiting.putBack(messages[taken...]) }
       var carrying = ViewCarrying(answer, of: question)
-      carrying.hasTakenNothing = taken == 0 && !messages.isEmpty
+      carrying.hasTakenNothing = taken == 0 && !messages.isEmpty && !isDropping
       answers.append(carrying)
-    case .failed where question == .connect: break
-    case .refused(let refusal) where question == .connect: end(refusal.reason.closeReason, &steps)
+    // The session was let in once, and lives: what is said of it now cannot take that back.
+    case .failed where question == .connect, .unusable where question == .connect: mayRest = true
+    case .refused(let refusal) where question == .connect:
+      mayRest = true
+      steps.append(.tellOfRefusal(refusal))
     case .failed(let failure): failed(messages, failure, &steps)
     case .refused, .unusable: end(.viewUnusable, &steps)
     }
@@ -262,7 +288,7 @@ extension ViewConversation {
 
   /// What a quiet session is asked about, so that its view hears of it (`Keep-Alive-Interval`).
   private mutating func askNothing(_ steps: inout [Step]) {
-    guard idle != nil, mayAsk, underWay.isEmpty, answers.isEmpty, waiting.isEmpty else { return }
+    guard idleSeconds > 0, mayAsk, underWay.isEmpty, answers.isEmpty, waiting.isEmpty else { return }
     lastQuestion += 1
     underWay[.receive(lastQuestion)] = []
     steps.append(.ask(lastQuestion, []))
@@ -271,7 +297,7 @@ extension ViewConversation {
   private mutating func rest(_ steps: inout [Step]) {
     guard mayRest, underWay.isEmpty, answers.isEmpty else { return }
     mayRest = false
-    if let idle, isOpen { steps.append(.rest(idle)) }
+    if idleSeconds > 0, isOpen { steps.append(.rest(.seconds(idleSeconds))) }
   }
 
   private mutating func failed(
@@ -294,12 +320,18 @@ extension ViewConversation {
 
 extension ViewConversation {
   private mutating func carryOut(_ steps: inout [Step]) {
-    while !isJoining, !answers.isEmpty {
-      guard let action = answers[0].actions.popFirst() else {
+    var left = Self.actionsAtOnce
+    while !isJoining, !isPausing, !answers.isEmpty {
+      guard !answers[0].actions.isEmpty else {
         finish(&steps)
         continue
       }
-      carryOut(action, &steps)
+      guard left > 0 else {
+        isPausing = true
+        return steps.append(.goOn)
+      }
+      left -= 1
+      carryOut(answers[0].actions.removeFirst(), &steps)
     }
   }
 
@@ -308,8 +340,10 @@ extension ViewConversation {
     guard isOpen || action.isPublication else { return }
     switch action {
     case .publish(let publication):
-      let isBeforeJoin = answers[0].actions.contains(.join(publication.group))
-      steps.append(.publish(publication, isBeforeJoin: isBeforeJoin))
+      steps.append(
+        .publish(
+          publication, joinsLater: answers[0].joinsLater(publication.group),
+          leavesLater: answers[0].leavesLater(publication.group)))
     case .join(let group):
       isJoining = true
       steps.append(.join(group))
@@ -318,7 +352,7 @@ extension ViewConversation {
     case .close(let code, let reason):
       steps += [.finish(answers[0].state), .close(code: code, reason: reason)]
       answers = []
-      waiting = WaitingMessages()
+      drop()
     }
   }
 
@@ -329,8 +363,8 @@ extension ViewConversation {
     mayRest = true
     switch answer.idle {
     case nil: break
-    case .silent?: idle = nil
-    case .asked(let time)?: idle = time
+    case .silent?: idleSeconds = 0
+    case .asked(let time)?: idleSeconds = UInt32(clamping: max(1, time.components.seconds))
     }
     guard answer.isOfReceive else { return }
     guard answer.hasTakenNothing else { return patience = ViewPatience() }

@@ -11,33 +11,40 @@ import WebSocketCore
 /// Carries out what one session and its view have to say to each other (`ViewConversation`).
 ///
 /// Confined to its reactor. It lives as long as its session, and longer where the view has not been asked about everything when the
-/// client is gone.
+/// client is gone: the worker keeps it then.
 final class ViewLink {
   /// Nil once the session has ended. Unowned: the session says when it ends.
   unowned var session: Session?
   // Unowned: the worker lives while its reactor runs.
   unowned let worker: WorkerSessions
   private(set) var route: SessionRoute
-  private var asker: any ViewAsker
+  private(set) var asker: any ViewAsker
   private var conversation: ViewConversation
   /// Told to the conversation one after the other: carrying a step out may lead to the next event.
   private var events: [ViewConversation.Event] = []
   private var isHandling = false
-  /// What is known of the session, as its view is told of it. `groups` is of the last question.
-  var record: ViewRecord
+  /// What is known of the session, as its view is told of it. `groups` is empty until the session ends: while it lives it knows them
+  /// itself (`known`).
+  private(set) var record: ViewRecord
+  /// Whether the register does not know yet what has changed in `record`.
+  private var isChanged = false
+  /// Stands for the groups that the register knows.
+  private var notedGroups = 0
+  /// The subprotocols that the client has offered.
+  private let offered: [String]
   private let startedAt: MonotonicTime
   /// Until *connect* is answered: what goes with it, and who waits for the answer.
   private var entrance: Entrance?
   /// What has come meanwhile; nil once it was sent.
   private(set) var held: HeldEvents?
   /// The code and the reason of the session's end, by the side that has spoken first.
-  private var farewell: (code: CloseCode, reason: String)?
+  private var farewell: LastWords?
   private var ending = ViewConversation.Ending.asksOn
   /// The group that the answer under way waits for.
   private var awaited: String?
-  /// Events of the answer under way that come back through the layer later.
-  private var unreturned: [ViewAnswer.Publication] = []
   private var timer: Timer?
+  /// Of a session that has much to carry out.
+  private var turnTimer: Timer?
   /// Of a session that is asked about while it is quiet.
   private var restTimer: Timer?
   private var part: UnfinishedInput.Part?
@@ -51,6 +58,7 @@ final class ViewLink {
   var named: [String] {
     get { record.named }
     set {
+      isChanged = isChanged || record.named != newValue
       record.named = newValue
       noteChange()
     }
@@ -59,14 +67,35 @@ final class ViewLink {
   /// The view's opaque value.
   var state: JSON? { record.state.flatMap { try? JSON.parse($0.rawBytes) } }
 
-  private struct Entrance {
-    var details: ViewQuestion.ConnectDetails
+  /// An object of its own, like the next one, so that an open session has no room for it.
+  private final class LastWords {
+    let code: CloseCode
+    let reason: String
+
+    init(_ code: CloseCode, _ reason: String) {
+      self.code = code
+      self.reason = reason
+    }
+  }
+
+  private final class Entrance {
+    let details: ViewQuestion.ConnectDetails
     /// Whoever asks it, and the ticket of the question.
     let asker: any ViewAsker
     var ticket: Int?
-    var patience: Duration
+    let patience: Duration
     /// Whether the client is accepted after all.
-    var completed: (Result<ViewAnswer, HandshakeRefusal>) -> Bool
+    let completed: (Result<ViewAnswer, HandshakeRefusal>) -> Bool
+
+    init(
+      details: ViewQuestion.ConnectDetails, asker: any ViewAsker, patience: Duration,
+      completed: @escaping (Result<ViewAnswer, HandshakeRefusal>) -> Bool
+    ) {
+      self.details = details
+      self.asker = asker
+      self.patience = patience
+      self.completed = completed
+    }
   }
 
   /// - Parameter patience: how long *connect* may take.
@@ -81,6 +110,7 @@ final class ViewLink {
     conversation = ViewConversation(ViewRules(view))
     startedAt = session.worker.reactor.now
     entrance = Entrance(details: request.connect, asker: asker, patience: patience, completed: completed)
+    offered = request.connect.subprotocols
     held = HeldEvents(limit: session.route.sendQueueLimit)
     record = ViewRecord(
       address: session.address ?? "", route: session.route.name, target: request.target, path: request.path,
@@ -93,7 +123,9 @@ final class ViewLink {
   func begin() {
     guard let view = route.configuration.consumer.view else { return }
     guard view.on.contains(.disconnect) || view.alive != nil else { return handle(.began) }
-    record.groups = session?.groupNames ?? []
+    let record = known
+    notedGroups = record.groups.hashValue
+    isChanged = false
     isNoted = true
     // It is called on any thread, and the session may be gone by then.
     let reply = worker.reply { [weak self] (isNoted: Bool?) in self?.noted(isNoted ?? false) }
@@ -114,7 +146,25 @@ final class ViewLink {
     conversation.rules = ViewRules(view)
     guard let target = view.question.target(for: record.captures, long: view.longCaptures) else { return }
     record.target = target
+    // Its record may be kept elsewhere now, or nowhere.
+    writeChange()
+  }
+
+  /// Another token or another question has told who the client is.
+  func noteIdentity() {
+    guard let identity = session?.identity else { return }
+    guard record.user != identity.user || record.claims != identity.claims else { return }
+    record.user = identity.user
+    record.claims = identity.claims
+    isChanged = true
     noteChange()
+  }
+
+  /// What is known of the session now.
+  private var known: ViewRecord {
+    var record = record
+    if let session { record.groups = session.groupNames }
+    return record
   }
 
   // MARK: - Events
@@ -130,9 +180,19 @@ final class ViewLink {
   func connectAgain() { handle(.mistaken) }
 
   /// A group that was waited for has come, or will not.
-  func settled(_ group: String) {
+  ///
+  /// - Parameter arrival: nil if it is not wanted any more.
+  func settled(_ group: String, as arrival: Arrival?) {
     guard awaited == group else { return }
     awaited = nil
+    switch arrival {
+    case .joined, nil: break
+    case .unavailable:
+      publishing.tellNotCarriedOut("join", ["group": "\(group)"], "the channel layer is not available")
+    case .keptOut(let order):
+      publishing.tellNotCarriedOut(
+        "join", ["group": "\(group)"], "an order keeps the client out of the group: \(order.reason)")
+    }
     handle(.joined)
   }
 
@@ -149,6 +209,7 @@ final class ViewLink {
     // What took an answer is not kept by a session that is quiet.
     events = []
     count()
+    if conversation.isOver { worker.endedViews[ObjectIdentifier(self)] = nil }
   }
 
   /// What waits for the view is part of what the process has read and not handled.
@@ -163,7 +224,7 @@ final class ViewLink {
 
   /// The session or the client says that it ends; the first one counts.
   func ends(_ code: CloseCode, _ reason: String) {
-    if farewell == nil { farewell = (code, reason) }
+    if farewell == nil { farewell = LastWords(code, reason) }
   }
 
   /// - Parameter payload: of the gateway's close frame.
@@ -183,6 +244,8 @@ final class ViewLink {
     held = nil
     timer?.cancel()
     restTimer?.cancel()
+    // Nobody else holds it while it waits, and its view is still to be told.
+    worker.endedViews[ObjectIdentifier(self)] = self
     guard let entrance else { return handle(.ended(ending)) }
     self.entrance = nil
     handle(.ended(.beforeOpen(wasAsked: entrance.ticket.map { entrance.asker.forget($0) } ?? false)))
@@ -195,7 +258,7 @@ final class ViewLink {
       return worker.process.views.forget(record)
     }
     // RFC 6455 section 7.1.5: without a close frame it is 1006.
-    let farewell = farewell ?? (.abnormal, "")
+    let farewell = farewell ?? LastWords(.abnormal, "")
     let duration = worker.reactor.now.since(startedAt) / .seconds(1)
     worker.process.views.ended(
       record, SessionEnd(code: farewell.code.rawValue, reason: farewell.reason, duration: duration))
@@ -212,7 +275,7 @@ final class ViewLink {
 
 extension ViewLink {
   private func carryOut(_ step: ViewConversation.Step) {
-    guard !isTurnedAway || step == .report || step == .forget else { return }
+    guard !isTurnedAway || step == .report || step == .forget || step == .goOn else { return }
     switch step {
     case .askConnect(let isAgain): askConnect(isAgain: isAgain)
     case .ask(let number, let messages): ask(number, messages)
@@ -221,7 +284,8 @@ extension ViewLink {
     case .join(let group): join(group)
     case .leave(let group): leave(group)
     case .send(let kind, let bytes): session?.send(kind, bytes.rawBytes)
-    case .publish(let publication, let isBeforeJoin): publish(publication, isBeforeJoin: isBeforeJoin)
+    case .publish(let publication, let joinsLater, let leavesLater):
+      publish(publication, joinsLater: joinsLater, leavesLater: leavesLater)
     case .close(let code, let reason): session?.close(CloseCode(rawValue: code), text: reason)
     case .finish(let state): finish(state)
     case .release: release()
@@ -230,13 +294,16 @@ extension ViewLink {
     case .wait(let time): wait(time)
     case .rest(let time): rest(time)
     case .readOn: session?.readOn()
+    case .goOn: goOn()
+    case .tellOfRefusal(let refusal): tell(of: refusal)
     case .report: report()
     case .forget: forget()
     }
   }
 
   private func askConnect(isAgain: Bool) {
-    let details = entrance?.details ?? ViewQuestion.ConnectDetails()
+    // The fields of the client's request are not kept for longer than the first question.
+    let details = entrance?.details ?? ViewQuestion.ConnectDetails(subprotocols: offered)
     var terms = terms
     terms.patience = entrance?.patience ?? ViewPatience.total
     let ticket = ask(.connect(details, isAgain: isAgain), terms, as: .connect)
@@ -257,8 +324,7 @@ extension ViewLink {
   private func ask(
     _ event: ViewQuestion.Event, _ terms: ViewTerms, as question: ViewConversation.Question
   ) -> Int {
-    if let session { record.groups = session.groupNames }
-    let question = (question, ViewQuestion(id: ViewQuestionID.next(), event: event, session: record))
+    let question = (question, ViewQuestion(id: ViewQuestionID.next(), event: event, session: known))
     // Kept until the answer comes: the session may be gone by then.
     return asker.ask(question.1, terms) { [self] outcome in
       tellOfPassedOver(outcome)
@@ -271,6 +337,7 @@ extension ViewLink {
     self.entrance = nil
     if let user = answer.user { record.user = user }
     if let claims = answer.claims { record.claims = record.claims.map { $0.merging(claims) } ?? claims }
+    isChanged = isChanged || answer.user != nil || answer.claims != nil
     guard !entrance.completed(.success(answer)) else { return noteChange() }
     isTurnedAway = true
     dropWaiting()
@@ -289,18 +356,28 @@ extension ViewLink {
   }
 
   private func finish(_ state: [UInt8]?) {
-    unreturned = []
     guard let state else { return }
-    record.state = state == Self.null ? nil : state
+    let new = state == Self.null ? nil : state
+    guard new != record.state else { return }
+    record.state = new
+    isChanged = true
     noteChange()
   }
 
   private static let null = Array("null".utf8)
 
-  /// Tells the register what is known of the session now.
+  /// Tells the register what is known of the session now, where that is not what it knows, and is kept anywhere.
   func noteChange() {
-    guard isNoted, let session else { return }
-    record.groups = session.groupNames
+    guard isNoted, session != nil, route.keptRecords != nil else { return }
+    guard isChanged || known.groups.hashValue != notedGroups else { return }
+    writeChange()
+  }
+
+  private func writeChange() {
+    guard isNoted, session != nil else { return }
+    let record = known
+    isChanged = false
+    notedGroups = record.groups.hashValue
     worker.process.views.change(record)
   }
 
@@ -331,6 +408,21 @@ extension ViewLink {
     timer.schedule(after: time)
   }
 
+  /// Goes on with a long answer, at once or in another turn.
+  private func goOn() {
+    guard !worker.reactor.hasTimeLeft() else { return handle(.wentOn) }
+    let timer = turnTimer ?? worker.reactor.timer { [weak self] in self?.handle(.wentOn) }
+    turnTimer = timer
+    timer.schedule(after: .zero)
+  }
+
+  private func tell(of refusal: HandshakeRefusal) {
+    worker.process.log.log(
+      "a view refuses a session that is open, and that it was told of again: the session goes on",
+      at: .warning, paced: worker.process.viewPace,
+      ["route": "\(route.name)", "status": "\(refusal.status)"])
+  }
+
   /// Some of what other gateways do for a view is not done.
   private func tellOfPassedOver(_ outcome: ViewOutcome) {
     guard case .answered(let answer) = outcome else { return }
@@ -356,25 +448,20 @@ extension ViewLink {
       return handle(.joined)
     }
     awaited = group
-    if session.joinForView(group) { settled(group) }
+    if session.joinForView(group) { settled(group, as: .joined) }
   }
 
   private func leave(_ group: String) {
-    guard let session else { return }
-    for publication in unreturned where publication.group == group {
-      // What was published before reaches the session, and comes back too late.
-      session.take(publication)
-    }
-    unreturned.removeAll { $0.group == group }
-    if session.leaveForView(group) { noteChange() }
+    if session?.leaveForView(group) == true { noteChange() }
   }
 
-  private func publish(_ publication: ViewAnswer.Publication, isBeforeJoin: Bool) {
+  private func publish(_ publication: ViewAnswer.Publication, joinsLater: Bool, leavesLater: Bool) {
     let isMember = session?.feed.isMember(of: publication.group) == true
-    let groups = worker.end(of: route.layer)?.groups
-    let before = groups?.deliveries
-    let isOnItsWay = publishing.publish(publication, of: record, isKeptBack: isBeforeJoin && !isMember)
-    if isOnItsWay, isMember, groups?.deliveries == before { unreturned.append(publication) }
+    // What comes back through the layer might do so only after the session has left: it gets such an event here, once.
+    let isByHand = isMember && leavesLater
+    let isKeptBack = isByHand || joinsLater && !isMember
+    guard publishing.publish(publication, of: record, isKeptBack: isKeptBack) else { return }
+    if isByHand { session?.take(publication) }
   }
 
   private var publishing: ViewPublishing { ViewPublishing(worker, route) }

@@ -34,16 +34,19 @@ struct ViewPatience {
   private static let (first, longest) = (Duration.milliseconds(250), Duration.seconds(4))
 
   var isWaiting = false
-  private var last = Duration.zero
-  private var spent = Duration.zero
+  /// How many pauses there were. Each session has it: a count takes less than times.
+  private var count: UInt8 = 0
 
   /// The next pause; nil if there were enough.
   mutating func next() -> Duration? {
-    guard spent < Self.total else { return nil }
-    last = last == .zero ? Self.first : min(last * 2, Self.longest)
-    spent += last
+    guard (0..<count).reduce(.zero, { $0 + Self.pause($1) }) < Self.total else { return nil }
+    defer { count += 1 }
     isWaiting = true
-    return last
+    return Self.pause(count)
+  }
+
+  private static func pause(_ number: UInt8) -> Duration {
+    min(first * (1 << Int(number)), longest)
   }
 }
 
@@ -57,6 +60,9 @@ struct ViewCarrying {
   /// Whether it has let the client in.
   let isFirst: Bool
   var hasTakenNothing = false
+  /// The index of the last action that joins a group, and of the last one that leaves it.
+  private var lastJoins: [String: Int] = [:]
+  private var lastLeaves: [String: Int] = [:]
 
   init(_ answer: ViewAnswer, of question: ViewConversation.Question, isFirst: Bool = false) {
     self.question = question
@@ -64,7 +70,22 @@ struct ViewCarrying {
     state = answer.state
     idle = answer.idle
     self.isFirst = isFirst
+    for (index, action) in answer.actions.enumerated() {
+      switch action {
+      case .join(let group): lastJoins[group] = index
+      case .leave(let group): lastLeaves[group] = index
+      case .send, .publish, .close: break
+      }
+    }
   }
+
+  /// Whether one of those that are left joins the group.
+  func joinsLater(_ group: String) -> Bool { isLeft(lastJoins[group]) }
+
+  /// Whether one of those that are left leaves the group.
+  func leavesLater(_ group: String) -> Bool { isLeft(lastLeaves[group]) }
+
+  private func isLeft(_ index: Int?) -> Bool { index.map { $0 >= actions.startIndex } ?? false }
 
   var isOfReceive: Bool {
     if case .receive = question { true } else { false }

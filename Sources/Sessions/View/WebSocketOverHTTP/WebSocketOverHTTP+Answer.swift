@@ -48,9 +48,10 @@ private struct EventsAnswerReader {
   // MARK: - Fields
 
   mutating func read(_ fields: [HeaderField], to question: ViewQuestion) throws(Fault) {
-    if case .connect(let details, _) = question.event {
+    if case .connect(let details, let isAgain) = question.event {
       state.prefix = try Self.prefix(fields)
-      answer.subprotocol = try Self.subprotocol(fields, offered: details.subprotocols)
+      // The one of an open session stays.
+      if !isAgain { answer.subprotocol = try Self.subprotocol(fields, offered: details.subprotocols) }
     }
     for field in fields where field.name.hasPrefix("set-meta-") {
       let name = String(field.name.dropFirst("set-meta-".count))
@@ -132,6 +133,9 @@ private struct EventsAnswerReader {
       // The connection is over: what follows is for nobody.
       if case .close? = answer.actions.last { return }
       try read(event)
+      guard answer.actions.count <= ViewAnswer.mostActions else {
+        throw Fault("the answer has more than \(ViewAnswer.mostActions) events")
+      }
     }
   }
 

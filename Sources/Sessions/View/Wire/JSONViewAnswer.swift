@@ -15,7 +15,14 @@ struct JSONViewAnswer {
       let object = try RequestObject(body, what: "the answer")
       try check(object)
       var answer = ViewAnswer()
-      for (number, range) in (try object.list("do") ?? []).enumerated() {
+      let list = try object.list("do") ?? []
+      guard list.count <= ViewAnswer.mostActions else {
+        throw PublishRefusal(
+          malformed:
+            "\"do\" of the answer has \(list.count) actions, and at most \(ViewAnswer.mostActions) are possible"
+        )
+      }
+      for (number, range) in list.enumerated() {
         let action = try object.object(range, what: "item \(number + 1) of \"do\"")
         answer.actions.append(try ViewAction(action, of: question).action)
       }
@@ -71,7 +78,8 @@ struct JSONViewAnswer {
 
   /// The members that may be `null` for none: what a view looked up, and did not find.
   private func readConnect(_ object: RequestObject, into answer: inout ViewAnswer) throws(PublishRefusal) {
-    guard case .connect(let details, _) = question.event else { return }
+    // What was said of an open session before still holds.
+    guard case .connect(let details, isAgain: false) = question.event else { return }
     if let user = object.present("user") {
       guard let name = JSON.object([JSON.Member(key: "user", value: user)]).userName(among: ["user"]) else {
         throw PublishRefusal(

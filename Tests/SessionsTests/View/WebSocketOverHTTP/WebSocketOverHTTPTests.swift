@@ -164,6 +164,21 @@ struct WebSocketOverHTTPAnswerTests {
     #expect(answer([], "OPEN\r\nTEXT 4\r\nm:hi\r\n", to: connect) == .success(Self.done([Self.said("m:hi")])))
   }
 
+  @Test func `an answer has at most a thousand events`() throws {
+    let most = String(repeating: "TEXT 1\r\nx\r\n", count: ViewAnswer.mostActions)
+    #expect(try answer(most, nil).get().actions.count == 1000)
+    #expect(answer(most + "TEXT 1\r\nx\r\n", nil) == .failure(.init("the answer has more than 1000 events")))
+  }
+
+  @Test func `an open session keeps its subprotocol, whatever is answered when its view is told of it again`()
+  {
+    let again = Question.Event.connect(.init(), isAgain: true)
+    let fields = [("sec-websocket-protocol", "other"), ("sec-websocket-extensions", "grip")]
+    #expect(
+      answer(fields, "OPEN\r\n", to: again)
+        == .success(Self.done([], state: #"{":message-prefix":"m:"}"#)))
+  }
+
   @Test func `the prefix is the one that was agreed on`() {
     #expect(
       answer(
