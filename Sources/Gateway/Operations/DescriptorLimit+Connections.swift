@@ -40,6 +40,11 @@ enum DescriptorNeeds {
     configuration.channelLayers.reduce(0) { $0 + $1.backend.serverCount }
   }
 
+  /// The connections to the views of all routes: as many as may be in use, and as many again that wait for their ends.
+  static func views(of configuration: Configuration) -> Int {
+    configuration.served.webSocketRoutes.reduce(0) { $0 + 2 * ($1.consumer.view?.inFlight ?? 0) }
+  }
+
   /// What `serve` opens from the reading of its file to the end of its stop, with one client at a time.
   ///
   /// - Parameter threads: workers.
@@ -51,7 +56,7 @@ enum DescriptorNeeds {
     let reactors = (threads + 2) * reactor + (hasTLS ? threads * handshakes : 0)
     let client = 1 + DescriptorLimit.upstream(configuration) + (hasTLS ? DescriptorRoom.pair : 0)
     return log + dispatch + moments + loops * eventLoop + reactors
-      + threads * listeners(of: configuration) + hosts * redisHost + client
+      + threads * listeners(of: configuration) + hosts * redisHost + views(of: configuration) + client
   }
 
   /// What a command opens that talks to a server by NIO.
@@ -116,7 +121,9 @@ extension DescriptorLimit {
       configuration.server.tls == nil
       ? 0 : min(max(descriptors / 64, Self.pairRange.lowerBound), Self.pairRange.upperBound)
     let upstream = Self.upstream(configuration)
-    let others = threads * perThread + DescriptorNeeds.redisHost * hosts + pairs * DescriptorRoom.pair
+    let others =
+      threads * perThread + DescriptorNeeds.redisHost * hosts + pairs * DescriptorRoom.pair
+      + DescriptorNeeds.views(of: configuration)
     let connections = connections(upstream: upstream, others: Self.reserve + others)
     return DescriptorShares(connections: connections, each: 1 + upstream, pairs: pairs, extras: extras)
   }

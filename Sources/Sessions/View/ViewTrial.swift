@@ -44,7 +44,7 @@ package struct ViewTrial: Sendable {
     do {
       let answer = try await server.fetch(
         target: request.target, request.fields, posting: request.body, within: view.question.timeout,
-        longest: JSONWire.longestAnswer)
+        longest: AnswerFault.longestAnswer)
       return fault(of: answer, to: request, wire)
     } catch {
       return Fault(text: PeerFault(error, of: .server).description, hint: hint(for: error))

@@ -18,6 +18,7 @@ package final class ProcessState: Sendable {
   package let counters: ProcessCounters
   let tlsFailures: TLSFailures
   package let upstreamFailures: UpstreamFailures
+  /// Those of the routes that are served.
   private let routeViews: RouteViews
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup

@@ -202,7 +202,7 @@ extension RouteAsker {
     case .success(let answer):
       asked.wasSent = true
       let verdict = ViewVerdict(answer, to: asked.question, request, size: size, of: view)
-      answered(asked, verdict, isAway: ViewVerdict.isAway(answer))
+      answered(asked, verdict, isAway: ViewVerdict.isAway(answer), isOfOthers: answer.isOfOthers)
     case .failure(let fault):
       asked.wasSent = asked.wasSent || fault.isSent
       if fault.isOfKept, asked.terms.repeating == .always, !asked.wantsFresh, !asked.isForgotten {
@@ -215,7 +215,9 @@ extension RouteAsker {
     }
   }
 
-  private func answered(_ asked: AskedQuestion, _ verdict: ViewVerdict, isAway: Bool) {
+  private func answered(
+    _ asked: AskedQuestion, _ verdict: ViewVerdict, isAway: Bool, isOfOthers: Bool
+  ) {
     asked.state = .over
     switch verdict {
     case .answered(let answer):
@@ -227,7 +229,9 @@ extension RouteAsker {
     case .unusable(let fault):
       leave(asked, .answered)
       view.reports.tellUnusable(fault, of: asked.question)
-      tell(asked, .unusable(ViewFailure(reason: fault.reason, mayHaveRun: true)))
+      let failure = ViewFailure(reason: fault.reason, mayHaveRun: true)
+      // A report is kept until the view itself has answered.
+      tell(asked, isOfOthers && asked.terms.lane == .reports ? .failed(failure) : .unusable(failure))
     case .notHandled(let fault, let after):
       note(fault, of: asked, isAway: isAway)
       end(

@@ -104,6 +104,12 @@ extension ViewQuestion {
 }
 
 extension UpstreamFetcher.Answer {
+  /// Whether it seems to come from somebody else than the view: a redirect, or a page.
+  var isOfOthers: Bool {
+    (300...399).contains(status)
+      || status < 300 && fields.firstValue(of: "content-type")?.lowercased().hasPrefix("text/html") == true
+  }
+
   /// How a view says that it did not believe the question, which says nothing of the client.
   fileprivate var isAboutSignature: Bool {
     fields.contains { $0.name == "www-authenticate" && $0.value.hasPrefix("Sluice") }

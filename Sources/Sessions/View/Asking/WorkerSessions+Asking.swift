@@ -7,20 +7,12 @@ package struct ViewCall: Sendable {
 }
 
 extension WorkerSessions {
-  /// Who asks the view of a route; nil for a route whose consumer asks none.
-  func asker(for route: SessionRoute) -> (any ViewAsker)? {
-    guard let view = route.view else { return nil }
+  /// Who asks the view of a route whose consumer asks one, also after a reload that has removed the route.
+  func viewAsker(of route: SessionRoute) -> any ViewAsker {
+    guard let view = route.view else { preconditionFailure("only a route with a view is asked about") }
     if let known = askers[ObjectIdentifier(view)] { return known }
     let asker = RouteAsker(view, of: self)
     askers[ObjectIdentifier(view)] = asker
-    return asker
-  }
-
-  /// The same for a route whose consumer asks a view.
-  func viewAsker(of route: SessionRoute) -> any ViewAsker {
-    guard let asker = asker(for: route) else {
-      preconditionFailure("only routes with a view have such sessions")
-    }
     return asker
   }
 

@@ -23,7 +23,7 @@ final class HTTPLink {
   private var state = State.connecting
   private var request: [UInt8] = []
   private var completed: Completed?
-  private var reader = AnswerReader(longest: JSONWire.longestAnswer)
+  private var reader = HTTPAnswerReader(longest: AnswerFault.longestAnswer)
   /// When the whole answer is due.
   private var due = MonotonicTime(nanoseconds: 0)
   private var requests = 0
@@ -63,7 +63,7 @@ final class HTTPLink {
     self.due = due
     self.completed = completed
     requests += 1
-    reader = AnswerReader(longest: JSONWire.longestAnswer)
+    reader = HTTPAnswerReader(longest: AnswerFault.longestAnswer)
     send()
   }
 
@@ -83,7 +83,7 @@ final class HTTPLink {
 
   // MARK: - The end of a request
 
-  private func answered(_ answer: UpstreamFetcher.Answer, _ next: AnswerReader.Next) {
+  private func answered(_ answer: UpstreamFetcher.Answer, _ next: HTTPAnswerReader.Next) {
     let completed = completed
     self.completed = nil
     hasSent = false
@@ -154,7 +154,7 @@ extension HTTPLink: ConnectionHandler {
     }
   }
 
-  private func take(_ step: AnswerReader.Step) {
+  private func take(_ step: HTTPAnswerReader.Step) {
     switch step {
     case .incomplete: break
     case .complete(let answer, let next): answered(answer, next)

@@ -28,7 +28,7 @@ struct WebSocketOverHTTP: ViewWire {
     in answer: UpstreamFetcher.Answer, to question: ViewQuestion
   ) throws(AnswerFault) -> ViewAnswer {
     guard let body = answer.body else {
-      throw AnswerFault(reason: "the answer is longer than \(JSONWire.longestAnswer / 1024) KiB")
+      throw AnswerFault(reason: "the answer is longer than \(AnswerFault.longestAnswer / 1024) KiB")
     }
     if case .disconnect = question.event { return ViewAnswer() }
     guard answer.status == 200 else {

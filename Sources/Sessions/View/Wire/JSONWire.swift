@@ -6,9 +6,6 @@ struct JSONWire: ViewWire {
   private let upstream: UpstreamConfiguration
   private let signature: ViewSignature
 
-  /// The longest body of an answer. Bytes.
-  static let longestAnswer = 1 << 20
-
   init(_ configuration: ViewConfiguration) {
     upstream = configuration.question.url
     signature = ViewSignature(configuration.secrets)
@@ -37,9 +34,7 @@ struct JSONWire: ViewWire {
   func answer(
     in answer: UpstreamFetcher.Answer, to question: ViewQuestion
   ) throws(AnswerFault) -> ViewAnswer {
-    guard let body = answer.body else {
-      throw AnswerFault(reason: "the answer is longer than \(Self.longestAnswer / 1024) KiB")
-    }
+    guard let body = answer.body else { throw .tooLong }
     switch answer.status {
     case 204: return ViewAnswer()
     case 200:

@@ -48,3 +48,9 @@ struct ViewRequest: Sendable, Equatable {
   var fields: [HeaderField]
   var body: [UInt8]
 }
+
+extension AnswerFault {
+  /// The longest body of an answer. Bytes.
+  static let longestAnswer = 1 << 20
+  static let tooLong = AnswerFault(reason: "the answer is longer than \(longestAnswer / 1024) KiB")
+}

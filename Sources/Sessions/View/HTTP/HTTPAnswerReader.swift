@@ -2,7 +2,7 @@ import Bytes
 import WebSocketCore
 
 /// Reads the answer to one POST from bytes as they arrive: interim answers, the head, and a body of any framing. A pure value.
-struct AnswerReader {
+struct HTTPAnswerReader {
   enum Step: Equatable {
     case incomplete
     case complete(UpstreamFetcher.Answer, Next)

@@ -1,0 +1,348 @@
+import GatewayConfig
+import Glibc
+import LayerTestSupport
+import Testing
+import Transport
+
+@testable import Sessions
+
+struct RouteAskerTests {
+  private func terms(
+    _ repeating: ViewTerms.Repeating = .always, patience: Duration = .zero, asker: String = "a"
+  ) -> ViewTerms {
+    var terms = ViewTerms(asker: asker)
+    (terms.repeating, terms.patience) = (repeating, patience)
+    return terms
+  }
+
+  @Test func `a question is a signed POST, and its answer comes back`() async throws {
+    try await ViewScene.run { scene in
+      scene.ask("one")
+      let (_, request) = try scene.serve(.answer(200, body: #"{"do": [{"join": "g"}]}"#))
+      #expect(request.hasPrefix("POST /ws/chat/7/?a=1 HTTP/1.1\r\nHost: site.example\r\n"))
+      #expect(request.contains("\r\nX-Sluice-Id: f00d-1\r\n"))
+      #expect(request.contains("\r\nX-Sluice-Signature: v1="))
+      #expect(request.hasSuffix(#""messages":[{"n":1,"text":"one"},{"n":2,"bytes":"AP8="}]}"#))
+      #expect(try scene.outcome() == ["one: answered 1"])
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a connection is used again`(_ isUnix: Bool) async throws {
+    try await ViewScene.run(isUnix: isUnix) { scene in
+      scene.ask("one")
+      let (socket, _) = try scene.serve()
+      _ = try scene.outcome()
+      scene.ask("two")
+      _ = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
+      #expect(try scene.outcome(2) == ["one: answered 0", "two: answered 0"])
+      #expect(scene.acceptNow() == nil)
+      // Until its time is over.
+      scene.pass(.milliseconds(1100))
+      let isClosed = try scene.isClosed(socket)
+      #expect(isClosed)
+      #expect(scene.view.links.open.count == 0)
+    }
+  }
+
+  @Test func `one that the server has ended is not used`() async throws {
+    try await ViewScene.run { scene in
+      scene.ask("one")
+      let (socket, _) = try scene.serve()
+      _ = try scene.outcome()
+      scene.close(socket)
+      scene.ask("two", .receive, terms(.unsent))
+      try scene.serve()
+      #expect(try scene.outcome(2) == ["one: answered 0", "two: answered 0"])
+    }
+  }
+
+  /// The server ends a kept connection while the next question is on its way.
+  private func lose(_ question: ViewQuestion, _ terms: ViewTerms, in scene: ViewScene) throws {
+    scene.ask("one")
+    let (socket, _) = try scene.serve()
+    _ = try scene.outcome()
+    scene.ask("two", question, terms)
+    _ = try scene.request(on: socket)
+    scene.close(socket)
+  }
+
+  @Test func `lost on a kept connection, a connect is asked again at once on a new one`() async throws {
+    try await ViewScene.run { scene in
+      try lose(.connect, terms(.always), in: scene)
+      let (_, request) = try scene.serve()
+      #expect(request.contains("\"attempt\":2,"))
+      #expect(try scene.outcome(2).last == "two: answered 0")
+    }
+  }
+
+  @Test func `lost on a kept connection, messages are not asked about again`() async throws {
+    try await ViewScene.run { scene in
+      try lose(.receive, terms(.unsent, patience: .seconds(30)), in: scene)
+      #expect(
+        try scene.outcome(2).last
+          == "two: failed, may have run: the server closed the connection before it answered")
+    }
+  }
+
+  @Test func `a server that ends each connection is let end it`() async throws {
+    try await ViewScene.run { scene in
+      for name in ["one", "two"] {
+        scene.ask(name)
+        let (socket, _) = try scene.serve("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n")
+        _ = try scene.outcome(name == "one" ? 1 : 2)
+        #expect(scene.view.links.open.count == 1)
+        scene.close(socket)
+        scene.settle()
+      }
+      #expect(scene.outcomes == ["one: answered 0", "two: answered 0"])
+    }
+  }
+
+  @Test(arguments: [
+    (
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"do\"", true,
+      "failed, may have run: the server closed the connection before the end of the answer"
+    ),
+    ("Segmentation fault\r\n\r\n", false, "failed, may have run: the answer is not an HTTP/1 response"),
+    (.answer(200, body: #"{"do": 1}"#), false, "unusable, may have run: \"do\" in the answer must be a list"),
+    (
+      .answer(200, "text/html", "<html>"), false,
+      "unusable, may have run: the server answered 200 with text/html, and not with JSON"
+    ),
+    (
+      .answer(500, "text/html", "<title>ValueError at /x</title>Django Version:"), false,
+      "failed, may have run: the view raised an exception: ValueError at /x"
+    ),
+    (
+      "HTTP/1.1 302 X\r\nLocation: /login/?next=/x\r\nContent-Length: 0\r\n\r\n", false,
+      "unusable, may have run: the server answered with a redirect to the page for logging in, /login/"
+    ),
+    (.answer(401, body: "{}"), false, "unusable, may have run: the server answered 401"),
+    (
+      .answer(403, "text/html", "CSRF verification failed"), false,
+      "unusable, may have run: Django answered that its check of CSRF failed"
+    ),
+    (
+      .answer(413, "text/html", ""), false,
+      "unusable, may have run: the server answered 413 to a question"
+    ),
+    ("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", false, "failed, not run: the server answered 503"),
+    (.answer(429, body: "{}"), false, "failed, not run: the server answered 429"),
+    (.answer(204, body: "{}") + "more", false, "answered 0"),
+  ])
+  func `an answer that is none is told with its reason`(
+    _ answer: String, _ closes: Bool, _ words: String
+  ) async throws {
+    try await ViewScene.run { scene in
+      scene.ask("one", .receive, terms(.unsent))
+      let (socket, _) = try scene.serve(answer)
+      if closes { scene.close(socket) }
+      // How many bytes a question has depends on the time.
+      let outcome = try scene.outcome().map {
+        $0.prefix(while: { !$0.isNewline }).replacing(#/ of \d+ bytes/#, with: "")
+      }
+      #expect(outcome == ["one: \(words)"])
+    }
+  }
+
+  @Test(
+    arguments: [
+      (.answer(403, body: "{}"), "refused 403"), (.answer(401, body: "{}"), "refused 401"),
+      (.answer(409, body: "{}"), "refused 409"),
+      (.answer(429, body: "{}"), "refused 429"),
+      (.answer(404, body: "{}"), "unusable, may have run: the server answered 404"),
+      (.answer(405, body: "{}"), "unusable, may have run: the server answered 405"),
+      (
+        "HTTP/1.1 401 X\r\nWWW-Authenticate: Sluice\r\nContent-Length: 0\r\n\r\n",
+        "unusable, may have run: the view did not accept the signature"
+      ),
+      (.answer(500, body: "{}"), "unusable, may have run: the server answered 500"),
+      (.answer(503, body: "{}"), "unusable, not run: the server answered 503"),
+    ] as [(String, String)])
+  func `a view refuses a client by status, and is not asked again`(_ answer: String, _ words: String)
+    async throws
+  {
+    try await ViewScene.run { scene in
+      scene.ask("one", .connect, terms(patience: .seconds(10)))
+      try scene.serve(answer)
+      #expect(try scene.outcome() == ["one: \(words)"])
+    }
+  }
+
+  @Test func `a view that never answers is given up after its time`() async throws {
+    try await ViewScene.run { scene in
+      scene.ask("one", .receive, terms(.unsent))
+      let socket = try scene.accept()
+      _ = try scene.request(on: socket)
+      scene.pass(.milliseconds(4900))
+      #expect(scene.outcomes == [])
+      scene.pass(.milliseconds(200))
+      #expect(scene.outcomes == ["one: failed, may have run: the server did not answer in time"])
+      let isClosed = try scene.isClosed(socket)
+      #expect(isClosed)
+      // What trickles in does not prolong it.
+      scene.ask("two", .receive, terms(.unsent))
+      let (other, _) = try scene.serve("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+      for _ in 0..<6 {
+        scene.pass(.milliseconds(850))
+        scene.send("x", on: other)
+      }
+      #expect(
+        scene.outcomes.last == "two: failed, may have run: the whole answer did not arrive in time")
+    }
+  }
+
+  @Test func `nobody listens: not a byte was sent, and it is asked again`() async throws {
+    try await ViewScene.run(isListening: false) { scene in
+      scene.ask("one", .receive, terms(.unsent))
+      let outcome = try scene.outcome()
+      #expect(outcome == ["one: failed, not run: Connection refused"])
+      scene.ask("two", .receive, terms(.unsent, patience: .seconds(2)))
+      for _ in 0..<8 { scene.pass(.milliseconds(500)) }
+      #expect(scene.outcomes.count == 2)
+      #expect(
+        scene.lines.all.first == "warning an upstream did not answer as expected: Connection refused")
+    }
+  }
+
+  @Test func `a question that failed is asked again with its id and the next number`() async throws {
+    try await ViewScene.run { scene in
+      scene.ask("one", .receive, terms(.unsent, patience: .seconds(30)))
+      let (socket, first) = try scene.serve(.answer(503, body: "{}"))
+      #expect(first.contains("\"attempt\":1,"))
+      scene.settle()
+      #expect(scene.outcomes == [])
+      scene.pass(.milliseconds(300))
+      let second = try scene.request(on: socket)
+      #expect(second.contains("\"attempt\":2,") && second.contains("X-Sluice-Id: f00d-1"))
+      scene.send(.empty, on: socket)
+      #expect(try scene.outcome() == ["one: answered 0"])
+    }
+  }
+
+  @Test func `one that is forgotten while it waits is never sent`() async throws {
+    try await ViewScene.run(inFlight: 1) { scene in
+      scene.ask("one")
+      let two = scene.ask("two")
+      scene.ask("three")
+      #expect(!scene.askers[0].forget(two))
+      let (socket, _) = try scene.serve()
+      let next = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
+      #expect(next.contains("POST"))
+      #expect(try scene.outcome(2) == ["one: answered 0", "three: answered 0"])
+      #expect(scene.askers[0].isIdle)
+    }
+  }
+
+  @Test func `one that is forgotten while the view runs takes its place until the answer`() async throws {
+    try await ViewScene.run(inFlight: 1) { scene in
+      let one = scene.ask("one")
+      scene.ask("two")
+      let socket = try scene.accept()
+      _ = try scene.request(on: socket)
+      #expect(scene.askers[0].forget(one))
+      scene.settle()
+      #expect(scene.acceptNow() == nil)
+      scene.send(.empty, on: socket)
+      _ = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
+      #expect(try scene.outcome() == ["two: answered 0"])
+    }
+  }
+
+  @Test func `ten thousand that come and go leave nothing`() async throws {
+    try await ViewScene.run(inFlight: 1) { scene in
+      scene.ask("one")
+      for number in 0..<10_000 { scene.askers[0].forget(scene.ask("\(number)", .connect)) }
+      try scene.serve()
+      #expect(try scene.outcome() == ["one: answered 0"])
+      #expect(scene.askers[0].isIdle && scene.acceptNow() == nil)
+    }
+  }
+
+  @Test func `workers share the places, and their askers take turns`() async throws {
+    try await ViewScene.run(workers: 2, inFlight: 1) { scene in
+      scene.ask("first", by: 0)
+      for number in 1...3 { scene.ask("a\(number)", by: 0, terms(asker: "a")) }
+      for number in 1...2 { scene.ask("b\(number)", by: 1, terms(asker: "b")) }
+      for count in 1...6 {
+        try scene.answerAny()
+        _ = try scene.outcome(count)
+      }
+      #expect(scene.outcomes.map { $0.prefix { $0 != ":" } } == ["first", "a1", "b1", "a2", "b2", "a3"])
+    }
+  }
+
+  @Test func `a view that is away is asked once a second, and clients that connect are told at once`()
+    async throws
+  {
+    try await ViewScene.run { scene in
+      for number in 1...5 { scene.ask("\(number)", .receive, terms(.unsent)) }
+      for _ in 1...5 { scene.close(try scene.accept()) }
+      _ = try scene.outcome(5)
+      scene.outcomes = []
+      scene.ask("connect", .connect, terms(patience: .seconds(10)))
+      scene.ask("waits", .receive, terms(.unsent, patience: .seconds(30)))
+      scene.settle()
+      #expect(
+        scene.outcomes == ["connect: failed, not run: the view does not answer, and is asked once a second"])
+      #expect(scene.acceptNow() == nil)
+      scene.pass(.milliseconds(1100))
+      let (socket, _) = try scene.serve()
+      #expect(try scene.outcome(2).last == "waits: answered 0")
+      scene.ask("again", .connect)
+      _ = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
+      #expect(try scene.outcome(3).last == "again: answered 0")
+      #expect(
+        scene.lines.all.map { $0.prefix { $0 != ":" } } == [
+          "warning an upstream did not answer as expected", "warning a view does not answer",
+          "info a view answers again",
+        ])
+    }
+  }
+
+  @Test func `those that wait for a view that is away are given up after their patience`() async throws {
+    try await ViewScene.run(isListening: false) { scene in
+      for number in 1...5 { scene.ask("\(number)", .receive, terms(.unsent)) }
+      _ = try scene.outcome(5)
+      scene.outcomes = []
+      for number in 1...3 { scene.ask("\(number)", .receive, terms(.unsent, patience: .seconds(30))) }
+      for _ in 0..<40 { scene.pass(.seconds(1)) }
+      #expect(scene.outcomes.count == 3 && scene.askers[0].isIdle)
+    }
+  }
+
+  @Test func `a route whose view never answers does not hold up another one`() async throws {
+    try await ViewScene.run(inFlight: 2) { scene in
+      var other = scene.view.configuration
+      other.inFlight = 3
+      let asker = RouteAsker(
+        RouteView(
+          other, of: "other", failures: scene.workers[0].process.upstreamFailures, log: scene.lines.log),
+        of: scene.workers[0])
+      for number in 1...20 { scene.ask("\(number)") }
+      for _ in 1...2 { _ = try scene.request(on: try scene.accept()) }
+      #expect(scene.acceptNow() == nil)
+      _ = asker.ask(.receive, terms()) { scene.outcomes.append("other: \($0.words)") }
+      try scene.serve()
+      #expect(try scene.outcome() == ["other: answered 0"])
+    }
+  }
+
+  @Test func `a server that answers before it has read everything is heard`() async throws {
+    try await ViewScene.run { scene in
+      let text = [UInt8](repeating: UInt8(ascii: "x"), count: 8 << 20)
+      scene.ask("one", .asking(.receive([.init(number: 1, payload: .text(text))])), terms(.unsent))
+      let socket = try scene.accept()
+      scene.settle()
+      scene.send("HTTP/1.1 413 X\r\nContent-Length: 0\r\n\r\n", on: socket)
+      let outcome = try scene.outcome()
+      #expect(outcome[0].contains("the server answered 413 to a question of"))
+      scene.close(socket)
+    }
+  }
+}
