@@ -256,7 +256,8 @@ def test_the_same_in_flask(tmp_path):
         # A binary message does no harm.
         assert one.ask("receive", messages=[{"n": 3, "bytes": "AP8="}]) == {"do": []}
         for forged in [Asker(one.url, SECRET + "x"), Asker(one.url, "")]:
-            assert forged.post(forged.question("connect")).status_code == 401
+            refused = forged.post(forged.question("connect"))
+            assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Sluice")
         for age in [-70, 70]:
             assert one.post(one.question("connect"), sent_at=int(time.time()) + age).status_code == 401
         for signature in ["", "v1=\xe9", "v2=00"]:

@@ -27,7 +27,7 @@ def check_signature():
     wanted = b"v1=" + hmac.new(SECRET, signed, hashlib.sha256).hexdigest().encode()
     given = request.headers.get("X-Sluice-Signature", "").encode().split(b",")
     if not sum(hmac.compare_digest(wanted, one.strip()) for one in given) or abs(time.time() - int(sent_at)) > 60:
-        abort(401)
+        abort(Response(status=401, headers={"WWW-Authenticate": "Sluice"}))  # not about the client
 
 
 @app.post("/ws/rooms/<room>/")

@@ -118,6 +118,9 @@ struct ViewConversation {
     }
   }
 
+  /// How long its next question may be asked again.
+  var patienceLeft: Duration { patience.left }
+
   /// The memory of the messages that were not handled, in bytes.
   var heldBytes: Int { waiting.bytes + bytesUnderWay }
 
@@ -190,9 +193,9 @@ extension ViewConversation {
     underWay[.connect] = nil
     switch outcome {
     case .answered(let answer): admit(answer, &steps)
-    case .refused(let refusal):
+    case .refused(let refusal, let mayHaveRun):
       phase = .over
-      steps += [.refuse(refusal), .forget]
+      steps += [.refuse(refusal), mayHaveRun ? .report : .forget]
     case .unusable(let failure), .failed(let failure):
       phase = .over
       // It was not refused: the view may have let the client in.
@@ -278,7 +281,7 @@ extension ViewConversation {
       answers.append(carrying)
     // The session was let in once, and lives: what is said of it now cannot take that back.
     case .failed where question == .connect, .unusable where question == .connect: mayRest = true
-    case .refused(let refusal) where question == .connect:
+    case .refused(let refusal, _) where question == .connect:
       mayRest = true
       steps.append(.tellOfRefusal(refusal))
     case .failed(let failure): failed(messages, failure, &steps)
@@ -368,6 +371,7 @@ extension ViewConversation {
     }
     guard answer.isOfReceive else { return }
     guard answer.hasTakenNothing else { return patience = ViewPatience() }
+    patience.spend(answer.failedFor)
     // Asked again at once it would be asked without end.
     if let pause = patience.next() {
       steps.append(.wait(pause))

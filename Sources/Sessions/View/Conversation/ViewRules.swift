@@ -27,27 +27,34 @@ struct ViewRules: Equatable {
   }
 }
 
-/// How long a view is asked again that answers and handles nothing.
+/// How long a view is asked again that does not handle the messages of a session, whether it fails or answers and takes none of them.
 struct ViewPatience {
   /// How long a question is repeated before the session is given up.
   static let total = Duration.seconds(30)
-  private static let (first, longest) = (Duration.milliseconds(250), Duration.seconds(4))
+  private static let pauses = Backoff(first: .milliseconds(250), longest: .seconds(4))
 
   var isWaiting = false
-  /// How many pauses there were. Each session has it: a count takes less than times.
-  private var count: UInt8 = 0
+  /// Each session has both: they take less than an `Int` and a `Duration`.
+  private var answers: UInt8 = 0
+  private var spentMilliseconds: UInt32 = 0
+
+  private var spent: Duration { .milliseconds(Int(spentMilliseconds)) }
 
   /// The next pause; nil if there were enough.
   mutating func next() -> Duration? {
-    guard (0..<count).reduce(.zero, { $0 + Self.pause($1) }) < Self.total else { return nil }
-    defer { count += 1 }
+    guard spent < Self.total else { return nil }
+    answers &+= 1
+    let pause = Self.pauses.pause(after: Int(answers))
+    spend(pause)
     isWaiting = true
-    return Self.pause(count)
+    return pause
   }
 
-  private static func pause(_ number: UInt8) -> Duration {
-    min(first * (1 << Int(number)), longest)
+  mutating func spend(_ time: Duration) {
+    spentMilliseconds = UInt32(clamping: Int(spentMilliseconds) + Int(time / .milliseconds(1)))
   }
+
+  var left: Duration { max(Self.total - spent, .zero) }
 }
 
 /// An answer that is being carried out.
@@ -57,6 +64,7 @@ struct ViewCarrying {
   var actions: ArraySlice<ViewAnswer.Action>
   let state: [UInt8]?
   let idle: ViewAnswer.Idle?
+  let failedFor: Duration
   /// Whether it has let the client in.
   let isFirst: Bool
   var hasTakenNothing = false
@@ -69,6 +77,7 @@ struct ViewCarrying {
     actions = answer.actions[...]
     state = answer.state
     idle = answer.idle
+    failedFor = answer.failedFor
     self.isFirst = isFirst
     for (index, action) in answer.actions.enumerated() {
       switch action {
