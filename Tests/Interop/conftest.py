@@ -87,6 +87,10 @@ class Gateway:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"{name}:\s+(\d+)", status)[1])
 
+    @property
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def says(self, *texts: str) -> bool:
         """Waits for a line with all these texts, because lines are written after the events that they report."""
         deadline = time.monotonic() + 10

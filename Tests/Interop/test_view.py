@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from clients import connect as raw, frame, handshake, open_session, read_head
+from redis_stack import wait_until
 from view_server import View
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -15,7 +16,7 @@ ROUTES = """
 installed_apps: [view, broadcast]
 channel_layers: {default: LAYER}
 server: {threads: 2}
-limits: {handshake: 5s}
+limits: {handshake: HANDSHAKE}
 applications:
   main:
     http:
@@ -55,9 +56,9 @@ def view():
 
 
 @pytest.fixture
-def serve(start, view):
-    def begin(options: str = "", layer: str = "{backend: memory}", text: str = ROUTES):
-        text = text.replace("LAYER", layer).replace("VIEW", view.url).replace("OPTIONS", options)
+def serve(view, start):
+    def begin(options: str = "", layer: str = "{backend: memory}", text: str = ROUTES, handshake: str = "5s"):
+        text = text.replace("LAYER", layer).replace("HANDSHAKE", handshake).replace("VIEW", view.url).replace("OPTIONS", options)
         return start(text=text, env={"SLUICE_SECRET": "a-secret-of-this-test-and-no-other"})
 
     return begin
@@ -281,14 +282,22 @@ def test_what_comes_before_the_client_is_let_in_follows_what_the_view_says(gatew
 
 
 def test_a_client_that_leaves_while_connect_is_asked_has_its_disconnect(serve, view):
-    gateway = serve()
-    left = threading.Event()
-    view.answer = lambda question: left.wait(20) and None
+    """Not before the view is done with *connect*: another of its workers would delete a row that is not there yet."""
+    gateway = serve(options="timeout: 60s\n        in_flight: 1", handshake="60s")
+    free = threading.Event()
+    view.answer = lambda question: free.wait(60) and None if question["event"] == "connect" else None
+    quiet = gateway.descriptors
     with raw(gateway.port) as sock:
         sock.sendall(handshake("/ws/room/a/"))
         asked = view.next("connect")
+        # One who waits behind it, and goes as well, is never asked about.
+        with raw(gateway.port) as other:
+            other.sendall(handshake("/ws/room/b/"))
+            wait_until(lambda: gateway.descriptors == quiet + 3, what="the gateway has both, and a connection to the view")
+    wait_until(lambda: gateway.descriptors == quiet + 1, what="it has noticed that they have gone")
+    assert not view.of("disconnect")
+    free.set()
     end = view.next("disconnect")
-    left.set()
     assert (end["address"], end["code"]) == (asked["address"], 1006)
 
 
@@ -302,7 +311,7 @@ def test_a_client_may_speak_before_it_is_let_in(serve, view):
 
 
 def test_a_view_that_takes_too_long_at_connect(serve, view):
-    gateway = serve()
+    gateway = serve(handshake="1s")
     done = threading.Event()
     view.answer = lambda question: done.wait(20) and None
     with pytest.raises(InvalidStatus) as refused:

@@ -1,16 +1,21 @@
 """No view forgets a session: *disconnect* follows each *connect*, also when the gateway, Redis or the view itself fails in between."""
 
+import concurrent.futures
 import contextlib
 import json
+import pathlib
 import signal
 import socket
+import struct
+import threading
 import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from redis_stack import Host, Layer, RedisGateway, wait_until
+import clients
+from redis_stack import Host, Layer, RedisGateway, RedisServer, wait_until
 from test_redis_outages import outage_of, with_user
 from view_server import View
 
@@ -40,30 +45,44 @@ def view():
     view.stop()
 
 
+class Gateways:
+    """Starts gateways with the same file: on a layer, or on `memory`."""
+
+    def __init__(self, home: pathlib.Path, view: View):
+        self.home, self.view, self.running = home, view, []
+
+    def __call__(self, layer: Layer | None, grace: str = "5s", options: str = "", routes: str = ROUTES) -> RedisGateway:
+        text = routes.replace("LAYER", layer.yaml if layer else "{backend: memory}").replace("GRACE", grace)
+        file = self.home / f"routes{len(self.running)}.yaml"
+        file.write_text(text.replace("URL", self.view.url).replace("OPTIONS", options and ", " + options))
+        keys = {name: key for name, key in zip(layer.key_names, layer.keys)} if layer and layer.encrypted else {}
+        self.running.append(RedisGateway(file, env={"VIEW_SECRET": SECRET, **keys}))
+        return self.running[-1]
+
+    def stop(self) -> None:
+        for gateway in self.running:
+            with contextlib.suppress(ProcessLookupError):
+                gateway.process.send_signal(signal.SIGCONT)
+            gateway.stop(signal.SIGKILL)
+
+
 @pytest.fixture
 def start(tmp_path, view):
-    """Starts gateways with the same file: on a layer, or on `memory`."""
-    running = []
-
-    def begin(layer: Layer | None, grace: str = "5s", options: str = "", routes: str = ROUTES) -> RedisGateway:
-        text = routes.replace("LAYER", layer.yaml if layer else "{backend: memory}").replace("GRACE", grace)
-        file = tmp_path / f"routes{len(running)}.yaml"
-        file.write_text(text.replace("URL", view.url).replace("OPTIONS", options and ", " + options))
-        keys = {name: key for name, key in zip(layer.key_names, layer.keys)} if layer and layer.encrypted else {}
-        running.append(RedisGateway(file, env={"VIEW_SECRET": SECRET, **keys}))
-        return running[-1]
-
-    yield begin
-    for gateway in running:
-        with contextlib.suppress(ProcessLookupError):
-            gateway.process.send_signal(signal.SIGCONT)
-        gateway.stop(signal.SIGKILL)
+    gateways = Gateways(tmp_path, view)
+    yield gateways
+    gateways.stop()
 
 
-@pytest.fixture(params=["core", "pubsub", "encrypted"])
+KINDS = ["core", "pubsub", "encrypted"]
+
+
+def layer_of(redis: RedisServer, kind: str) -> Layer:
+    return Layer((Host(redis),), **{"layout": "core", "encrypted": True} if kind == "encrypted" else {"layout": kind})
+
+
+@pytest.fixture(params=KINDS)
 def layer(request, redis) -> Layer:
-    kind = {"layout": "core", "encrypted": True} if request.param == "encrypted" else {"layout": request.param}
-    return Layer((Host(redis),), **kind)
+    return layer_of(redis, request.param)
 
 
 def open_sessions(gateway, count: int, room: str = "r"):
@@ -157,65 +176,6 @@ def test_what_is_refused_and_what_fails(view, start, redis):
 # Something fails
 
 
-def test_a_killed_gateway(view, start, redis, layer):
-    first, second = start(layer), start(layer)
-    open_sessions(first, 200)
-    others = open_sessions(second, 3, "s")
-    # Another process takes over once it has seen Redis for a while.
-    first.process.send_signal(signal.SIGKILL)
-    ends = told(view, 200, HEALED)
-    assert addresses(ends) == addresses(question for question in view.of("connect") if question["path"] == "/ws/r/")
-    assert all(question["presumed"] is True and question["code"] == 1006 for question in ends)
-    assert all(0 <= question["duration"] < 60 and question["groups"] == ["room_r"] for question in ends)
-    assert second.says("telling views the ends of sessions of another process")
-    wait_until(lambda: len(records(redis)) == 1, what="only the record of the living is left")
-    for session in others:
-        session.close()
-    assert addresses(told(view, 203)) == addresses(view.of("connect"))
-
-
-def test_the_only_gateway_is_killed_and_started_again(view, start, redis):
-    layer = Layer((Host(redis),))
-    gateway = start(layer)
-    open_sessions(gateway, 5)
-    gateway.stop(signal.SIGKILL)
-    start(layer)
-    ends = told(view, 5, HEALED)
-    assert addresses(ends) == addresses(view.of("connect")) and all(end["presumed"] for end in ends)
-
-
-def test_a_gateway_that_was_only_stopped(view, start, redis, layer):
-    first, second = start(layer), start(layer)
-    view.answer = lambda question: {"state": {"n": 1}} if question["event"] == "connect" and "again" not in question else None
-    sessions = open_sessions(first, 20)
-    known = addresses(view.of("connect"))
-    first.process.send_signal(signal.SIGSTOP)
-    ends = told(view, 20, HEALED)
-    assert addresses(ends) == known and all(end["presumed"] for end in ends)
-    first.process.send_signal(signal.SIGCONT)
-    again = wait_until(lambda: (found := [q for q in view.of("connect") if "again" in q]) and len(found) == 20 and found, 20)
-    assert addresses(again) == known
-    assert all(question["state"] == {"n": 1} and question["groups"] == ["room_r"] for question in again)
-    assert first.says("this process was taken for dead")
-    # They are known again, and told once more.
-    for session in sessions:
-        session.close(4002, "really")
-    ends = told(view, 40)[20:]
-    assert addresses(ends) == known and {end["code"] for end in ends} == {4002}
-    wait_until(lambda: records(redis) == [], what="nothing is left in Redis")
-
-
-def test_redis_loses_everything(view, start, redis):
-    layer = Layer((Host(redis),))
-    first, _ = start(layer), start(layer)
-    open_sessions(first, 20)
-    redis.client().flushall()
-    wait_until(lambda: [redis.client().hlen(lot) for lot in records(redis)] == [20], what="the records are written again")
-    first.process.send_signal(signal.SIGKILL)
-    assert addresses(told(view, 20, HEALED)) == addresses(view.of("connect"))
-    assert not [question for question in view.of("connect") if "again" in question]
-
-
 def test_redis_is_cut_off_and_comes_back(view, start, redis):
     layer = with_user(redis, "gateway")
     gateway, other = start(layer), start(Layer((Host(redis),)))
@@ -254,6 +214,79 @@ def test_the_view_is_away_while_sessions_end(view, start, redis):
     wait_until(lambda: records(redis) == [], 30, "all were told")
     assert time.monotonic() - time_before < 30
     assert addresses({end["address"]: end for end in view.of("disconnect")}.values()) == addresses(view.of("connect"))
+
+
+TWO_VIEWS = ROUTES + """
+      - {name: dead, path: "dead/<slug:room>/", consumer: view, url: "DEAD/ws/{room}/", secret: {env: VIEW_SECRET}, group: "dead_{room}",
+         on: [connect, receive, disconnect]}
+"""
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_a_view_that_is_dead_holds_up_no_other(view, start, redis, kind):
+    dead = View()
+    gateway = start(Layer((Host(redis),)) if kind == "redis" else None, routes=TWO_VIEWS.replace("DEAD", dead.url))
+    lost = [connect(gateway.ws("/dead/r/"), open_timeout=20, proxy=None) for _ in range(300)]
+    sessions = open_sessions(gateway, 100)
+    # It takes questions and never answers.
+    dead.answer = lambda question: threading.Event().wait(30)
+    for session in lost:
+        session.close()
+    wait_until(lambda: dead.of("disconnect"), what="the dead one is asked")
+    for session in sessions:
+        session.close()
+    assert addresses(told(view, 100, 5)) == addresses(view.of("connect"))
+    dead.stop()
+
+
+class Crowd:
+    """Clients that ask to be let in, each on a connection of its own."""
+
+    def __init__(self, gateway, count: int):
+        self.sockets = []
+        for _ in range(count):
+            sock = clients.connect(gateway.port)
+            self.sockets.append(sock)
+            sock.sendall(clients.handshake("/ws/r/"))
+
+    def go(self) -> None:
+        """Half of them say goodbye to TCP, the others reset their connection."""
+        for number, sock in enumerate(self.sockets):
+            if number % 2:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+
+
+def test_clients_that_go_while_they_are_asked_about(view, start):
+    """2,000 of them: whoever was asked about has its end, the others leave no trace, and the gateway keeps nothing of them."""
+    gateway = start(None)
+    quiet = gateway.descriptors
+    free = threading.Event()
+    view.answer = lambda question: free.wait(60) and None if question["event"] == "connect" else None
+
+    def come_and_go(count: int) -> None:
+        """The view is asked about 32 of them at first, and about nobody else until those are answered."""
+        free.clear()
+        asked = len(view.of("connect"))
+        crowd = Crowd(gateway, count)
+        wait_until(lambda: len(view.of("connect")) >= asked + 32, what="the view is asked")
+        crowd.go()
+        free.set()
+        wait_until(lambda: addresses(view.of("disconnect")) == addresses(view.of("connect")), 60, "each one that was asked about has gone")
+
+    come_and_go(200)
+    wait_until(lambda: gateway.descriptors <= quiet + 32, what="the first ones have left")
+    before, memory = gateway.descriptors, gateway.resident_kib
+    for _ in range(4):
+        come_and_go(500)
+    # 32 connections to the view may be kept.
+    wait_until(lambda: gateway.descriptors <= before + 32, what="their descriptors are closed")
+    assert gateway.resident_kib < memory + 10_000
+    assert len({question["address"] for question in view.of("disconnect")}) == len(view.of("disconnect"))
+    # Who comes now is let in at once.
+    (session,) = open_sessions(gateway, 1)
+    session.close()
+    wait_until(lambda: addresses(view.of("disconnect")) == addresses(view.of("connect")), what="its end is told")
 
 
 # A stop
@@ -304,11 +337,94 @@ def test_with_memory_a_stop_says_what_was_not_told(view, start):
     assert gateway.says("stopped", "ends-not-told=10")
 
 
-# Who is there
+# What takes its time, because other processes wait for a sign of life, or a question comes every ten seconds. All of it goes on at once.
+
+SCENES = {}
 
 
-def test_a_view_hears_who_is_there(view, start):
-    gateway = start(None, options="alive: 10s")
+def scene(*kinds: str):
+    """A test with a view, a Redis and gateways of its own, for layers of these kinds."""
+
+    def add(function):
+        SCENES.update({f"{function.__name__}-{kind}": (function, kind) for kind in kinds})
+        return function
+
+    return add
+
+
+def play(function, kind: str, home: pathlib.Path) -> None:
+    with contextlib.ExitStack() as stack:
+        view, redis = View(), RedisServer(home / "redis")
+        start = Gateways(home, view)
+        for end in [view.stop, redis.stop, start.stop]:
+            stack.callback(end)
+        function(view, start, redis, None if kind == "memory" else layer_of(redis, kind))
+
+
+@scene(*KINDS)
+def a_killed_gateway(view, start, redis, layer):
+    first, second = start(layer), start(layer)
+    open_sessions(first, 200)
+    others = open_sessions(second, 3, "s")
+    # Another process takes over once it has seen Redis for a while.
+    first.process.send_signal(signal.SIGKILL)
+    ends = told(view, 200, HEALED)
+    assert addresses(ends) == addresses(question for question in view.of("connect") if question["path"] == "/ws/r/")
+    assert all(question["presumed"] is True and question["code"] == 1006 for question in ends)
+    assert all(0 <= question["duration"] < 60 and question["groups"] == ["room_r"] for question in ends)
+    assert second.says("telling views the ends of sessions of another process")
+    wait_until(lambda: len(records(redis)) == 1, what="only the record of the living is left")
+    for session in others:
+        session.close()
+    assert addresses(told(view, 203)) == addresses(view.of("connect"))
+
+
+@scene("core")
+def the_only_gateway_is_killed_and_started_again(view, start, redis, layer):
+    gateway = start(layer)
+    open_sessions(gateway, 5)
+    gateway.stop(signal.SIGKILL)
+    start(layer)
+    ends = told(view, 5, HEALED)
+    assert addresses(ends) == addresses(view.of("connect")) and all(end["presumed"] for end in ends)
+
+
+@scene(*KINDS)
+def a_gateway_that_was_only_stopped(view, start, redis, layer):
+    first, second = start(layer), start(layer)
+    view.answer = lambda question: {"state": {"n": 1}} if question["event"] == "connect" and "again" not in question else None
+    sessions = open_sessions(first, 20)
+    known = addresses(view.of("connect"))
+    first.process.send_signal(signal.SIGSTOP)
+    ends = told(view, 20, HEALED)
+    assert addresses(ends) == known and all(end["presumed"] for end in ends)
+    first.process.send_signal(signal.SIGCONT)
+    again = wait_until(lambda: (found := [q for q in view.of("connect") if "again" in q]) and len(found) == 20 and found, 20)
+    assert addresses(again) == known
+    assert all(question["state"] == {"n": 1} and question["groups"] == ["room_r"] for question in again)
+    assert first.says("this process was taken for dead")
+    # They are known again, and told once more.
+    for session in sessions:
+        session.close(4002, "really")
+    ends = told(view, 40)[20:]
+    assert addresses(ends) == known and {end["code"] for end in ends} == {4002}
+    wait_until(lambda: records(redis) == [], what="nothing is left in Redis")
+
+
+@scene("core")
+def redis_loses_everything(view, start, redis, layer):
+    first, _ = start(layer), start(layer)
+    open_sessions(first, 20)
+    redis.client().flushall()
+    wait_until(lambda: [redis.client().hlen(lot) for lot in records(redis)] == [20], what="the records are written again")
+    first.process.send_signal(signal.SIGKILL)
+    assert addresses(told(view, 20, HEALED)) == addresses(view.of("connect"))
+    assert not [question for question in view.of("connect") if "again" in question]
+
+
+@scene("memory")
+def a_view_hears_who_is_there(view, start, redis, layer):
+    gateway = start(layer, options="alive: 10s")
     # Also where nobody is.
     empty = wait_until(lambda: view.of("alive"), 20)[0]
     assert (empty["addresses"], empty["part"], empty["parts"], empty["interval"], empty["route"]) == ([], 1, 1, 10, "room")
@@ -323,7 +439,8 @@ def test_a_view_hears_who_is_there(view, start):
     other.close()
 
 
-def test_rows_of_a_killed_gateway_expire(view, start):
+@scene("memory")
+def rows_of_a_killed_gateway_expire(view, start, redis, layer):
     rows: dict[str, float] = {}
 
     def answer(question):
@@ -339,8 +456,8 @@ def test_rows_of_a_killed_gateway_expire(view, start):
         return None
 
     view.answer = answer
-    first = start(None, options="alive: 10s")
-    second = start(None, options="alive: 10s")
+    first = start(layer, options="alive: 10s")
+    second = start(layer, options="alive: 10s")
     open_sessions(first, 3)
     (kept,) = open_sessions(second, 1)
     assert len(rows) == 4
@@ -348,3 +465,14 @@ def test_rows_of_a_killed_gateway_expire(view, start):
     wait_until(lambda: list(rows) == [view.of("connect")[-1]["address"]], 40, "only the one of the living gateway is left")
     kept.close()
     wait_until(lambda: rows == {})
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    with concurrent.futures.ThreadPoolExecutor(len(SCENES)) as pool:
+        yield {name: pool.submit(play, *SCENES[name], tmp_path_factory.mktemp(name)) for name in SCENES}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_what_takes_its_time(scenes, name):
+    scenes[name].result(180)

@@ -16,39 +16,45 @@ from test_view_side import EXAMPLE, SECRET, Gunicorn, manage
 SET_UP = """
 from django.contrib.auth.models import User; from rooms.models import Room
 for name in ["ann", "bob"]: User.objects.create_user(name, password="pw")
-Room.objects.create(slug="lobby")
+for slug in ["lobby", "studio"]: Room.objects.create(slug=slug)
 """
 
 
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    """The project under gunicorn, and with what settings it runs."""
+    home = tmp_path_factory.mktemp("web")
+    env = {"DEBUG": "1", "SLUICE_SECRET": SECRET, "DATABASE": str(home / "db.sqlite3"), "PYTHONDONTWRITEBYTECODE": "1"}
+    manage(env, "migrate", "--verbosity", "0")
+    manage(env, "shell", "-c", SET_UP)
+    server = Gunicorn(home, EXAMPLE, "config.wsgi", DEBUG="1")
+    yield {**env, "WEB": server.url("")}
+    server.stop()
+
+
 class Site:
-    """The project under gunicorn, and the gateway in front of it."""
+    """The project, and a gateway in front of it."""
 
-    def __init__(self, start, home):
-        env = {"DEBUG": "1", "SLUICE_SECRET": SECRET, "DATABASE": str(home / "db.sqlite3"), "PYTHONDONTWRITEBYTECODE": "1"}
-        manage(env, "migrate", "--verbosity", "0")
-        manage(env, "shell", "-c", SET_UP)
-        self.web = Gunicorn(home, EXAMPLE, "config.wsgi", DEBUG="1")
-        self.env = {**env, "WEB": self.web.url("")}
-        self.gateway = start(file=EXAMPLE / "routes.yaml", env=self.env)
+    def __init__(self, start, env: dict):
+        self.env, self.gateway = env, start(file=EXAMPLE / "routes.yaml", env=env)
 
-    def log_in(self, name: str) -> requests.Session:
-        session = requests.Session()
-        login = self.gateway.http("/accounts/login/")
-        session.get(login, timeout=40).raise_for_status()
-        form = {"username": name, "password": "pw", "csrfmiddlewaretoken": session.cookies["csrftoken"]}
-        session.post(login, form, headers={"Referer": login}, timeout=20).raise_for_status()
-        return session
+    def log_in(self, name: str) -> str:
+        """The cookies of a user."""
+        with requests.Session() as session:
+            login = self.gateway.http("/accounts/login/")
+            session.get(login, timeout=40).raise_for_status()
+            form = {"username": name, "password": "pw", "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+            session.post(login, form, headers={"Referer": login}, timeout=20).raise_for_status()
+            return "; ".join(f"{item.name}={item.value}" for item in session.cookies)
 
     def open(self, name: str = "", path: str = "/ws/rooms/lobby/"):
-        cookies = "; ".join(f"{item.name}={item.value}" for item in self.log_in(name).cookies) if name else ""
+        cookies = self.log_in(name) if name else ""
         return connect(self.gateway.ws(path), proxy=None, open_timeout=20, additional_headers={"Cookie": cookies} if name else {})
 
 
 @pytest.fixture
-def site(start, tmp_path):
-    site = Site(start, tmp_path)
-    yield site
-    site.web.stop()
+def site(start, web):
+    return Site(start, web)
 
 
 def hear(socket) -> dict:
@@ -119,11 +125,11 @@ def test_validate_asks_the_view(site):
 def test_the_page_in_a_browser(site, tmp_path):
     browser = Browser(tmp_path / "profile")
     try:
-        page = browser.open(site.gateway.http("/rooms/lobby/"))
+        page = browser.open(site.gateway.http("/rooms/studio/"))
         page.run("for (const name of ['username', 'password']) document.forms[0].elements[name].value = {username: 'ann', password: 'pw'}[name]")
         page.click("button")
         page.wait_for("document.querySelector('#state')?.textContent === 'open'")
-        with site.open("bob") as bob:
+        with site.open("bob", "/ws/rooms/studio/") as bob:
             page.wait_for("find('here').textContent === 'ann, bob'")
             page.run("form.elements.text.value = 'hello'; form.dispatchEvent(new Event('input')); form.requestSubmit()")
             page.wait_for("find('messages').textContent === 'ann: hello'")

@@ -56,11 +56,14 @@ class Page:
 
     def close(self) -> None:
         self.socket.close()
+        self.session.close()
 
 
 class Site:
     def __init__(self, house: House, stage: str, port: int):
         self.house, self.stage, self.port, self.pages = house, stage, port, []
+        # Whoever is no page.
+        self.office = requests.Session()
 
     def url(self, scheme: str, path: str) -> str:
         return f"{scheme}://127.0.0.1:{self.port}{path}"
@@ -85,6 +88,7 @@ def site(house, start, stage):
     yield site
     for page in site.pages:
         page.close()
+    site.office.close()
 
 
 # Many rooms over one socket, joined and left by command.
@@ -221,6 +225,7 @@ def test_cursors_go_to_all_tabs_but_the_one_that_moves_it(site):
     tab, other_tab, ben = (site.page(board, name) for name in ["anna", "anna", "ben"])
     for page in [tab, other_tab, ben]:
         page.hear()
+    asked = len(site.house.rows("house.Answer"))
     for number in range(5):
         tab.tell({"type": "cursor", "x": number, "y": 0.5})
     tab.tell(b"\x00a picture\xff")
@@ -230,6 +235,9 @@ def test_cursors_go_to_all_tabs_but_the_one_that_moves_it(site):
     # The next that the tab hears is of somebody else.
     ben.tell({"type": "cursor", "x": 7, "y": 7})
     assert tab.hear() == other_tab.hear() == {"type": "cursor", "user": "ben", "x": 7, "y": 7}
+    # The view was asked about the picture, and about no cursor.
+    if site.stage == "after":
+        assert len(site.house.rows("house.Answer")) == asked + 1
 
 
 # JSON-RPC: no group, no user.
@@ -272,7 +280,7 @@ def test_answers_come_in_the_order_of_the_calls(site):
 @both
 def test_the_unread_count_and_what_comes_after_it(site):
     name = "anna" if site.stage == "before" else "ben"
-    office = requests.Session()
+    office = site.office
 
     def notify(text: str) -> dict:
         return office.post(site.url("http", "/api/notices/"), {"name": name, "text": text}, timeout=20).json()
@@ -296,7 +304,7 @@ def test_no_notice_is_lost_between_the_count_and_the_events(site):
     name, made, stop = "dan" if site.stage == "before" else "carl", [], threading.Event()
 
     def make() -> None:
-        office = requests.Session()
+        office = site.office
         while not stop.is_set():
             made.append(office.post(site.url("http", "/api/notices/"), {"name": name, "text": "x"}, timeout=20).json()["id"])
 
@@ -406,7 +414,7 @@ def test_notices_in_a_browser(site, browser):
     page.go(site.url("http", "/pages/notices/"))
     page.wait_for("unread.textContent")
     count = int(page.run("unread.textContent"))
-    requests.post(site.url("http", "/api/notices/"), {"name": "anna", "text": "the news"}, timeout=20)
+    site.office.post(site.url("http", "/api/notices/"), {"name": "anna", "text": "the news"}, timeout=20)
     page.wait_for(f"unread.textContent === '{count + 1}' && document.querySelector('#notices li').textContent === 'the news'")
     page.run("document.querySelector('#notices li').click()")
     page.wait_for(f"unread.textContent === '{count}'")

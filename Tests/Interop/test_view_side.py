@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import re
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -138,9 +137,7 @@ def test_a_worker_is_killed_while_it_works(house):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         first = pool.submit(one.post, question)
         wait_until(lambda: is_locked(house.home / "site/db.sqlite3"), 20, "it works, and has its row written")
-        parent = house.gunicorn.process.pid
-        for worker in subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True).stdout.split():
-            os.kill(int(worker), signal.SIGKILL)
+        house.gunicorn.kill_workers()
         with pytest.raises(requests.ConnectionError):
             first.result()
     assert Asker(house.gunicorn.url("/ws/rpc/")).post(question | {"attempt": 2}).status_code == 200

@@ -1,5 +1,6 @@
 """Questions to a view without a gateway, signed as the manual says; and the six apps of `view_projects` with all that they need."""
 
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -8,6 +9,9 @@ import os
 import pathlib
 import secrets
 import shutil
+import signal
+import sqlite3
+import subprocess
 import time
 
 import requests
@@ -88,6 +92,12 @@ class SyncProject(Project):
     def server(self, site: str, home: pathlib.Path) -> list[str]:
         return ["gunicorn", f"{site}.wsgi", "--bind", "127.0.0.1:0", "--workers", str(self.workers), "--worker-tmp-dir", str(home), "--no-control-socket"]
 
+    def kill_workers(self) -> None:
+        """Kills them wherever they are; others take their places."""
+        for worker in subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True).stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(worker), signal.SIGKILL)
+
 
 class House:
     """The six apps: a database, a Redis, Daphne with their consumers, gunicorn with their views. What is not asked for is not started."""
@@ -116,6 +126,12 @@ class House:
 
     def rows(self, model: str) -> list[dict]:
         return self.server(SyncProject).get(f"/api/rows/{model}/")["rows"]
+
+    def addresses(self, model: str) -> set[str]:
+        """Those in the rows of a model, without asking the servers, which have work to do."""
+        table = model.lower().replace(".", "_")
+        with contextlib.closing(sqlite3.connect(self.home / "site/db.sqlite3", timeout=20)) as database:
+            return {address for (address,) in database.execute(f"SELECT address FROM {table}")}
 
     def stop(self) -> None:
         for server in self.running.values():

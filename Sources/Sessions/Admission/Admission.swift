@@ -101,6 +101,8 @@ struct Admission {
     }
   }
 
+  var isSubscribing: Bool { if case .subscribing = state { true } else { false } }
+
   /// Takes an event into account.
   ///
   /// - Returns: the next step; nil if nothing is to be done, as for the outcome of a step that is not waited for any more.

@@ -326,8 +326,8 @@ extension PendingConnection {
     let groups = GroupsOpening(groups, of: layer)
     work = .groups(groups)
     groups.start { [weak self] outcome in self?.handle(.subscribed(outcome)) }
-    // Most layers have answered by now.
-    if admission.waiting != nil { pauseReading() }
+    // Most layers have answered by now, and what comes next listens to the client or does not.
+    if admission.isSubscribing { pauseReading() }
   }
 
   /// Makes the session before its view is asked, so that it misses nothing. The client is listened to meanwhile: who goes away is not

@@ -12,9 +12,16 @@ protocol ViewAsker: AnyObject {
 
   /// The answer is not needed any more. A question that was sent already runs on in the view.
   ///
+  /// - Parameter over: called once where something of it was sent, at once or later: the view is done with it, or its time is over. What
+  ///   undoes the question is not to be asked before.
   /// - Returns: whether something of it was sent.
   @discardableResult
-  func forget(_ ticket: Int) -> Bool
+  func forget(_ ticket: Int, _ over: (() -> Void)?) -> Bool
+}
+
+extension ViewAsker {
+  @discardableResult
+  func forget(_ ticket: Int) -> Bool { forget(ticket, nil) }
 }
 
 /// How a question is asked.

@@ -27,6 +27,8 @@ final class AskedQuestion {
   var wantsFresh = false
   var wasSent = false
   var isForgotten = false
+  /// Of one that is forgotten: called when the view is done with it.
+  var over: (() -> Void)?
 
   init(
     _ question: ViewQuestion, _ terms: ViewTerms, ticket: Int, made: Double, at now: MonotonicTime,

@@ -51,10 +51,11 @@ final class RouteAsker: ViewAsker {
   }
 
   @discardableResult
-  func forget(_ ticket: Int) -> Bool {
+  func forget(_ ticket: Int, _ over: (() -> Void)?) -> Bool {
     guard let asked = questions[ticket], !asked.isForgotten else { return false }
     asked.isForgotten = true
     let hasBeenSent = asked.hasBeenSent
+    if hasBeenSent { asked.over = over }
     switch asked.state {
     case .waiting:
       remove(asked)
@@ -80,6 +81,9 @@ final class RouteAsker: ViewAsker {
   private func remove(_ asked: AskedQuestion) {
     asked.state = .over
     questions[asked.ticket] = nil
+    let over = asked.over
+    asked.over = nil
+    over?()
   }
 }
 

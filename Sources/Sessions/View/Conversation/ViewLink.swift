@@ -248,7 +248,11 @@ final class ViewLink {
     worker.endedViews[ObjectIdentifier(self)] = self
     guard let entrance else { return handle(.ended(ending)) }
     self.entrance = nil
-    handle(.ended(.beforeOpen(wasAsked: entrance.ticket.map { entrance.asker.forget($0) } ?? false)))
+    // The end of the session must not overtake its beginning, which another process of the view may still be at.
+    let isAsked = entrance.ticket.map { ticket in
+      entrance.asker.forget(ticket) { [self] in handle(.ended(.beforeOpen(wasAsked: true))) }
+    }
+    if isAsked != true { handle(.ended(.beforeOpen(wasAsked: false))) }
   }
 
   private func report() {

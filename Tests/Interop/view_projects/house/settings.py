@@ -1,9 +1,11 @@
 """One site with six apps. Daphne serves their consumers, gunicorn their views; everything else is the same."""
 
 from common_settings import *  # noqa: F403
-from common_settings import INSTALLED_APPS, REST_FRAMEWORK
+from common_settings import DATABASES, INSTALLED_APPS, REST_FRAMEWORK
 
 INSTALLED_APPS = [*INSTALLED_APPS, "house", "multichat", "cabs", "whiteboard", "rpc", "notices", "presence", "journal"]
+# Processes are killed here, and the machine is not: what was written is there without waiting for the disk.
+DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous=OFF"
 ROOT_URLCONF = "house.urls"
 ASGI_APPLICATION = "house.asgi.application"
 WSGI_APPLICATION = "house.wsgi.application"

@@ -422,6 +422,41 @@ struct RouteAskerTests {
     }
   }
 
+  @Test func `whoever forgets one that was sent is told when the view is done with it`() async throws {
+    try await ViewScene.run(inFlight: 1) { scene in
+      var over: [String] = []
+      let one = scene.ask("one")
+      let two = scene.ask("two")
+      scene.ask("three")
+      let socket = try scene.accept()
+      _ = try scene.request(on: socket)
+      #expect(scene.askers[0].forget(one) { over.append("one") })
+      // The view has never heard of it.
+      #expect(!scene.askers[0].forget(two) { over.append("two") })
+      scene.settle()
+      #expect(over.isEmpty)
+      scene.send(.empty, on: socket)
+      _ = try scene.request(on: socket)
+      #expect(over == ["one"])
+      scene.send(.empty, on: socket)
+      #expect(try scene.outcome() == ["three: answered 0"])
+      #expect(over == ["one"] && scene.askers[0].isIdle)
+    }
+  }
+
+  @Test func `the end of the time for an answer is the end of one that is forgotten`() async throws {
+    try await ViewScene.run { scene in
+      var isOver = false
+      let one = scene.ask("one")
+      _ = try scene.request(on: try scene.accept())
+      #expect(scene.askers[0].forget(one) { isOver = true })
+      scene.pass(.seconds(4))
+      #expect(!isOver)
+      scene.pass(.seconds(2))
+      #expect(isOver && scene.askers[0].isIdle && scene.outcomes.isEmpty)
+    }
+  }
+
   @Test func `ten thousand that come and go leave nothing`() async throws {
     try await ViewScene.run(inFlight: 1) { scene in
       scene.ask("one")
