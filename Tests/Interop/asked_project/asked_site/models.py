@@ -1,0 +1,1 @@
+from .sockets import Answer  # noqa: F401
