@@ -16,8 +16,9 @@ struct ValidateCommand: AsyncParsableCommand {
       else is checked.
 
       --connect connects to every Redis host of the layers, and sends an event from one process to another. It asks the view \
-      of each route with "consumer: view" whether it would answer. With --django, a Django project also exchanges an event \
-      with Sluice in both directions, through each layer.
+      of each route with "consumer: view" whether it would answer, and whether it refuses a question with a wrong signature. A \
+      view with "protocol: websocket-over-http" is not asked, as a question without a session is a mistake there. With \
+      --django, a Django project also exchanges an event with Sluice in both directions, through each layer.
 
       --groups also prints the groups that each route can reach, the clients that can reach them, and the other routes \
       that can reach the same groups, with an example; --format json has them as "groups".
@@ -127,8 +128,7 @@ struct ValidateCommand: AsyncParsableCommand {
       case (false, true): "tried \(names)"
       case (false, false): "tried with Django: \(names)"
       }
-    let views = configuration.served.webSocketRoutes.count { $0.consumer.view != nil }
-    return layers + (views == 0 ? "" : "; asked \(views) \(views == 1 ? "view" : "views")")
+    return layers + (ViewTrials.tried(configuration).map { "; \($0)" } ?? "")
   }
 }
 

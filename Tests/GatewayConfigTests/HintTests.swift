@@ -124,6 +124,31 @@ struct MisplacedKeyTests {
   }
 }
 
+struct UserPlaceHintTests {
+  @Test func `what is known of a user is a claim, and never what the client says of itself`() throws {
+    let file = { (auth: String) in
+      """
+      installed_apps: [chat]
+      channel_layers: {default: {backend: memory}}
+      auth: {site: {callback: {url: "http://127.0.0.1:8001/me/"}}}
+      applications:
+        main:
+          websocket:
+            - path: a/
+              consumer: chat
+              group: g
+              \(auth)
+              receive: {else: {event: {type: chat.typing, user: "{user.name}"}}}
+      """
+    }
+    let known = try #require(findings(file("auth: site")).first { $0.severity == .error }?.hint)
+    #expect(known.contains("{claims.name}") && !known.contains("frame"))
+    let anonymous = try #require(
+      findings(file("events: {chat.typing: event}")).first { $0.severity == .error }?.hint)
+    #expect(anonymous.contains("\"auth\"") && !anonymous.contains("frame"))
+  }
+}
+
 struct ProposalTests {
   private static let keys = [
     "limits: {handshake: X}", "limits: {keep_alive: X}", "limits: {ping: X}",

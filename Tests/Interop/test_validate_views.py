@@ -30,6 +30,8 @@ class Views(http.server.ThreadingHTTPServer):
 
     def __init__(self, answers: dict, address=("127.0.0.1", 0), family=socket.AF_INET):
         self.address_family, self.answers, self.asked = family, answers, []
+        # The names of those that do not look who asks.
+        self.credulous: set[str] = set()
         self.never = threading.Event()
         super().__init__(address, Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -50,8 +52,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.asked.append((self.path, dict(self.headers), body))
-        status, fields, text = self.server.answers[self.path.split("/")[1]]
+        name = self.path.split("/")[1]
+        status, fields, text = self.server.answers[name]
+        if status in (200, 204) and name not in self.server.credulous and not self.is_signed(body):
+            status, fields, text = 401, {}, ""
+        else:
+            self.server.asked.append((self.path, dict(self.headers), body))
         if status is None:
             self.server.never.wait(20)
             return
@@ -62,6 +68,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     do_GET = do_POST
+
+    def is_signed(self, body: bytes) -> bool:
+        """True also for a question that has no signature at all, as over a Unix socket."""
+        given = self.headers.get("X-Sluice-Signature")
+        if given is None:
+            return True
+        wanted = signed(SECRET, self.headers["X-Sluice-Id"], self.path, body, int(self.headers["X-Sluice-Time"]))
+        return given == wanted["X-Sluice-Signature"]
 
     def address_string(self):
         return "client"
@@ -153,6 +167,24 @@ def test_what_is_wrong_is_said_in_words(tmp_path, views):
         assert (tmp_path / "routes.yaml").read_text().splitlines()[finding["line"] - 1] == f"      - path: ws/{name}/<int:room>/"
         assert text in finding["message"], (name, finding)
         assert hint in (finding["hint"] or ""), (name, finding)
+
+
+def test_a_view_that_believes_everybody_is_warned_of(tmp_path, views):
+    server = views({"good": (204, {}, ""), "credulous": (204, {}, ""), "json": (200, JSON, "{}")})
+    server.credulous = {"credulous", "json"}
+    code, text = validate(tmp_path, "".join(ROUTE.format(name=name, url=server.url(name)) for name in server.answers), "--format", "json")
+    found = json.loads(text)["findings"]
+    assert code == 0 and [(one["severity"], one["code"]) for one in found] == [("warning", "view-disagrees")] * 2
+    assert "/credulous/" in found[0]["message"] and "204 to a question with a wrong signature" in found[0]["message"]
+    assert "200 to a question" in found[1]["message"] and "X-Sluice-Signature" in found[1]["hint"]
+
+
+def test_a_view_of_grip_is_not_asked(tmp_path, views):
+    server = views({"grip": (400, {}, "no events"), "good": (204, {}, "")})
+    grip = ROUTE.format(name="grip", url=server.url("grip")) + "        protocol: websocket-over-http\n"
+    code, text = validate(tmp_path, grip + ROUTE.format(name="good", url=server.url("good")))
+    assert code == 0 and text.endswith("asked 1 view; 1 view of websocket-over-http was not asked)\n"), text
+    assert [path for path, _, _ in server.asked] == ["/good/1/"]
 
 
 def test_the_host_is_one_that_clients_ask_for(tmp_path, views):

@@ -103,6 +103,15 @@ struct MessageTemplateReader {
         .invalidValue, "there is no place \"\(name)\": names with \"sluice.\" are Sluice's own", at: range,
         hint: NearestName.hint(for: name, in: known))
     }
+    // What a client says of its user, anybody could say.
+    if let member = name.rest(behind: "user.") {
+      return reading.refuse(
+        .unknownName, "there is nothing called \"\(name)\" here", at: range,
+        hint: hasIdentity == false
+          ? "{user} and {claims.NAME} are known on a route with \"auth\""
+          : "write {user} for the user, and {claims.\(member)} for what the token or the callback says of them"
+      )
+    }
     let known =
       captures + Self.own.keys + (hasIdentity == false ? [] : [GroupPattern.user])
       + (hasFrame ? ["frame.\(name)"] : [])

@@ -13,6 +13,8 @@ package struct ViewTrial: Sendable {
   package struct Fault: Error, Sendable, Equatable {
     package var text: String
     package var hint: String?
+    /// Whether the view answers all the same, so that this is a warning.
+    package var isWarning = false
   }
 
   private let view: ViewConfiguration
@@ -23,32 +25,66 @@ package struct ViewTrial: Sendable {
   /// - Parameters:
   ///   - captures: of an example of the route's paths.
   ///   - host: one that clients ask for; nil if none is known.
-  /// - Returns: nil if there is no URL for these captures.
+  /// - Returns: nil if there is no URL for these captures, or the view's protocol has no such question (`asks`).
   package init?(_ view: ViewConfiguration, route: String, captures: Captures, host: String?) {
-    guard let target = view.question.target(for: captures, long: view.longCaptures) else { return nil }
+    guard Self.asks(view), let target = view.question.target(for: captures, long: view.longCaptures) else {
+      return nil
+    }
     self.view = view
     self.host = view.question.url.hostHeader == .keep ? host : nil
     question = ViewQuestion(
       id: ViewQuestionID.next(), event: .check, place: ViewQuestion.Place(route: route, target: target))
   }
 
+  /// Whether the view can be asked without a session: a view of WebSocket-over-HTTP takes a request without events for a mistake.
+  package static func asks(_ view: ViewConfiguration) -> Bool { view.wire == .json }
+
   /// - Returns: nil if the view has answered as it has to.
   package func run(on loops: any EventLoopGroup) async -> Fault? {
     let server = UpstreamFetcher(view.question.url, on: loops)
-    let now = WallClock.secondsSinceEpoch
     let wire = JSONWire(view)
-    var request = wire.request(for: question, ViewAttempt(made: now, time: Int64(now)))
-    if let host, let index = request.fields.firstIndex(where: { $0.name == "Host" }) {
-      request.fields[index].value = host
-    }
+    let request = self.request(for: question, signedBy: view)
     do {
-      let answer = try await server.fetch(
-        target: request.target, request.fields, posting: request.body, within: view.question.timeout,
-        longest: AnswerFault.longestAnswer)
-      return fault(of: answer, to: request, wire)
+      if let fault = fault(of: try await ask(server, request), to: request, wire) { return fault }
     } catch {
       return Fault(text: PeerFault(error, of: .server).description, hint: hint(for: error))
     }
+    guard let forged = forgedRequest, let answer = try? await ask(server, forged) else { return nil }
+    return Self.fault(ofAnswerToForged: answer.status)
+  }
+
+  private func ask(_ server: UpstreamFetcher, _ request: ViewRequest) async throws -> UpstreamFetcher.Answer {
+    try await server.fetch(
+      target: request.target, request.fields, posting: request.body, within: view.question.timeout,
+      longest: AnswerFault.longestAnswer)
+  }
+
+  private func request(for question: ViewQuestion, signedBy view: ViewConfiguration) -> ViewRequest {
+    let now = WallClock.secondsSinceEpoch
+    var request = JSONWire(view).request(for: question, ViewAttempt(made: now, time: Int64(now)))
+    if let host, let index = request.fields.firstIndex(where: { $0.name == "Host" }) {
+      request.fields[index].value = host
+    }
+    return request
+  }
+
+  /// Such a question from somebody who does not know the secret; nil for `unsigned: true`.
+  var forgedRequest: ViewRequest? {
+    guard !view.secrets.isEmpty else { return nil }
+    var forger = view
+    forger.secrets = [Secret(bytes: (0..<32).map { _ in .random(in: 0...255) })]
+    let forged = ViewQuestion(id: ViewQuestionID.next(), event: .check, place: question.place)
+    return request(for: forged, signedBy: forger)
+  }
+
+  /// - Returns: nil if a view that checks who asks may answer so.
+  static func fault(ofAnswerToForged status: Int) -> Fault? {
+    guard (200...299).contains(status) else { return nil }
+    return Fault(
+      text: "it answered \(status) to a question with a wrong signature, so it does not check the signature",
+      hint:
+        "compare X-Sluice-Signature before anything else: whoever reaches the view can say that he is any user",
+      isWarning: true)
   }
 
   private func hint(for error: any Error) -> String {

@@ -48,10 +48,25 @@ enum ViewTrials {
     }
   }
 
+  /// What was asked: `asked 2 views; 1 view of websocket-over-http was not asked`; nil if there are no views.
+  static func tried(_ configuration: Configuration) -> String? {
+    let views = configuration.served.webSocketRoutes.compactMap(\.consumer.view)
+    let asked = views.count(where: ViewTrial.asks)
+    let others = views.count - asked
+    let parts = [
+      asked == 0 ? nil : "asked \(asked) \(asked == 1 ? "view" : "views")",
+      others == 0
+        ? nil
+        : "\(others) \(others == 1 ? "view of websocket-over-http was" : "views of websocket-over-http were") not asked",
+    ].compactMap(\.self)
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
+  }
+
   private static func finding(_ fault: ViewTrial.Fault, _ route: WebSocketRoute) -> Finding {
     let url = route.consumer.view?.question.shownURL ?? ""
     return Finding(
-      .error, .viewDisagrees, "the view \(url): \(fault.text)", at: route.range, hint: fault.hint)
+      fault.isWarning ? .warning : .error, .viewDisagrees, "the view \(url): \(fault.text)", at: route.range,
+      hint: fault.hint)
   }
 }
 
