@@ -105,7 +105,7 @@ struct ReportLane<Report> {
   /// It could not be asked. This says nothing about the view.
   mutating func postponed(_ report: Report, at now: MonotonicTime) {
     underWay -= 1
-    failed[0].append(Waiting(report: report, time: now + Self.waits[0]))
+    failed[0].append(Waiting(report: report, time: now + Self.waits.first))
   }
 
   /// It was not answered, and waits to be repeated.

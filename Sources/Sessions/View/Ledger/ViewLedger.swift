@@ -258,7 +258,7 @@ package final class ViewLedger: ViewRegister {
     }
     return routes.contains { route, hasSessions in
       let isLeftToOthers =
-        route.keptRecords != nil && route.layer?.isAvailable == true && route.view?.gate.isOpen == true
+        route.keptRecords != nil && route.layer?.isAvailable == true && route.view?.gate.openSince != nil
       return hasSessions && route.asksDisconnect || !isLeftToOthers
     }
   }
