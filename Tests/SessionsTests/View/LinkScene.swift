@@ -27,7 +27,7 @@ final class LinkScene {
       return asked.count
     }
 
-    func forget(_ ticket: Int) -> Bool { true }
+    func forget(_ ticket: Int, _ over: (() -> Void)?) -> Bool { true }
 
     var isAsking: Bool { !waiting.isEmpty }
 

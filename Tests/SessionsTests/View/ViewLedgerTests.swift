@@ -277,7 +277,7 @@ struct ViewLedgerTests {
       let entry = ViewQueue.Entry(
         id: .init(worker: 0, ticket: ticket), lane: .clients, asker: "", isRefusable: false)
       _ = route.view?.gate.enter(entry, at: .now)
-      _ = route.view?.gate.leave(0, .clients, .failed, at: .now)
+      _ = route.view?.gate.leave(entry.id, .clients, .failed, at: .now)
     }
   }
 
