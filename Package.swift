@@ -185,7 +185,7 @@ let package = Package(
       ],
       path: "Tests/GatewayTestSupport"),
     .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport"]),
-    .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
+    .testTarget(name: "JSONTests", dependencies: ["Bytes", "JSON", "TestSupport"]),
     .testTarget(name: "RoutingTests", dependencies: ["Bytes", "Routing", "TestSupport"]),
     .testTarget(name: "WebSocketCoreTests", dependencies: ["Bytes", "TestSupport", "WebSocketCore"]),
     .testTarget(

@@ -1,3 +1,4 @@
+import Bytes
 import TestSupport
 import Testing
 
@@ -30,6 +31,17 @@ struct JSONTextTests {
   @Test(arguments: written)
   func `a value is written compactly, in the order it has`(_ row: (JSON, String)) {
     #expect(row.0.text == row.1)
+  }
+
+  @Test func `bytes of a text are written as the text is`() throws {
+    var generator = SplitMix(seed: 7)
+    let letters: [Character] = ["a", "z", "\"", "\\", "\n", "\u{1}", "\u{1F}", " ", "!", "é", "😀", "\u{7F}"]
+    for length in 0..<40 {
+      let text = String((0..<length).map { _ in letters[Int(generator.next() % UInt64(letters.count))] })
+      var written: [UInt8] = []
+      JSONText.append(utf8: Array(text.utf8).rawBytes, to: &written)
+      #expect(written == JSON.string(text).bytes)
+    }
   }
 
   @Test(arguments: [Double.nan, .infinity, -.infinity])

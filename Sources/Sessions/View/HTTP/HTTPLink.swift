@@ -72,8 +72,9 @@ final class HTTPLink {
     state = .asking
     hasSent = true
     limit?.schedule(at: due)
-    connection?.write(request.rawBytes)
+    let text = request
     request = []
+    if let connection { connection.write(text.rawBytes) }
   }
 
   /// The answer is not needed, and the server may never have got the request.
