@@ -94,13 +94,13 @@ extension CloseReason {
   )
 
   static let messageUncertain = CloseReason(
-    .internalError, "a message may not have been handled", .yes, level: .warning,
+    .internalError, "a message may not have been handled", .later, level: .warning,
     when:
       "The view of a `view` route was sent a message and did not answer, so that it may or may not have handled it. `retry: true` has it asked again."
   )
 
   static let messageUnhandled = CloseReason(
-    .internalError, "a message was not handled", .yes, level: .warning,
+    .internalError, "a message was not handled", .later, level: .warning,
     when: "The view of a `view` route with `on_failure: close` could not be asked about a message.")
 
   static let viewAway = CloseReason(
