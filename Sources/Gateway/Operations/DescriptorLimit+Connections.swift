@@ -40,9 +40,13 @@ enum DescriptorNeeds {
     configuration.channelLayers.reduce(0) { $0 + $1.backend.serverCount }
   }
 
-  /// The connections to the views of all routes: as many as may be in use, and as many again that wait for their ends.
-  static func views(of configuration: Configuration) -> Int {
-    configuration.served.webSocketRoutes.reduce(0) { $0 + 2 * ($1.consumer.view?.inFlight ?? 0) }
+  /// The connections to the views of all routes: as many as may be in use, as many again that wait for their next question or their ends,
+  /// and each worker's share of them.
+  static func views(of configuration: Configuration, threads: Int) -> Int {
+    configuration.served.webSocketRoutes.reduce(0) { sum, route in
+      guard let most = route.consumer.view?.inFlight else { return sum }
+      return sum + 2 * most + max(most, threads)
+    }
   }
 
   /// What `serve` opens from the reading of its file to the end of its stop, with one client at a time.
@@ -56,7 +60,8 @@ enum DescriptorNeeds {
     let reactors = (threads + 2) * reactor + (hasTLS ? threads * handshakes : 0)
     let client = 1 + DescriptorLimit.upstream(configuration) + (hasTLS ? DescriptorRoom.pair : 0)
     return log + dispatch + moments + loops * eventLoop + reactors
-      + threads * listeners(of: configuration) + hosts * redisHost + views(of: configuration) + client
+      + threads * listeners(of: configuration) + hosts * redisHost
+      + views(of: configuration, threads: threads) + client
   }
 
   /// What a command opens that talks to a server by NIO.
@@ -123,7 +128,7 @@ extension DescriptorLimit {
     let upstream = Self.upstream(configuration)
     let others =
       threads * perThread + DescriptorNeeds.redisHost * hosts + pairs * DescriptorRoom.pair
-      + DescriptorNeeds.views(of: configuration)
+      + DescriptorNeeds.views(of: configuration, threads: threads)
     let connections = connections(upstream: upstream, others: Self.reserve + others)
     return DescriptorShares(connections: connections, each: 1 + upstream, pairs: pairs, extras: extras)
   }

@@ -10,6 +10,8 @@ final class HTTPLinks {
   let reactor: Reactor
   private let shared: SharedLinks
   private let dialer: LinkDialer
+  /// How many of them may wait whatever other workers keep: the worker's part of what may be in use.
+  private let share: Int
   /// Those that wait for a request, the one that waited shortest last: the others may then end.
   private var kept: [HTTPLink] = []
   /// Nobody will send anything any more.
@@ -19,6 +21,7 @@ final class HTTPLinks {
     self.shared = shared
     upstream = shared.upstream
     reactor = worker.reactor
+    share = max(1, shared.most / max(1, worker.process.threads))
     dialer = LinkDialer(shared, of: worker)
   }
 
@@ -48,9 +51,11 @@ final class HTTPLinks {
     return link
   }
 
-  /// Whether the connection waits for another request: over the whole process, no more are kept than may be in use.
+  /// Whether the connection waits for another request. Over the whole process no more are kept than may be in use, and each worker's
+  /// share: those of a worker that has had much to ask must not make another one connect for each question.
   func mayKeep(_ link: HTTPLink) -> Bool {
-    guard !isRetired, upstream.idleTimeout > .zero, shared.open.count <= shared.most else { return false }
+    guard !isRetired, upstream.idleTimeout > .zero, shared.open.count <= shared.most || kept.count < share
+    else { return false }
     kept.append(link)
     return true
   }
