@@ -61,6 +61,8 @@ package struct ViewAnswer: Sendable, Equatable {
   /// What of the answer is not done, and harms nobody: a few sentences without a full stop, for the log. Only of
   /// `protocol: websocket-over-http`.
   package var passedOver: [String] = []
+  /// How long the question was asked in vain before this answer came.
+  var failedFor = Duration.zero
 
   package init() {}
 }
@@ -69,7 +71,9 @@ package struct ViewAnswer: Sendable, Equatable {
 package enum ViewOutcome: Sendable {
   case answered(ViewAnswer)
   /// *connect* only: the view does not let the client in. The refusal has its status, its body and the fields that are passed on.
-  case refused(HandshakeRefusal)
+  ///
+  /// - Parameter mayHaveRun: whether the view may have let it in at an earlier attempt, whose answer was lost.
+  case refused(HandshakeRefusal, mayHaveRun: Bool = false)
   /// There is an answer, and it cannot be used; the log says why.
   case unusable(ViewFailure)
   /// No answer came within the time for it; the log says why.
@@ -80,7 +84,7 @@ package enum ViewOutcome: Sendable {
 package struct ViewFailure: Error, Sendable, Equatable {
   /// For the log: a sentence without a full stop.
   package var reason: String
-  /// Whether the view may have run: something of the question was sent.
+  /// Whether the view may have run: something of the question was sent, in any of its attempts.
   package var mayHaveRun: Bool
   /// When it is worth to ask again; nil if nothing is known.
   package var retryAfter: Duration?

@@ -113,6 +113,28 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     #expect(conversation.next(.began) == [.admit(ViewAnswer()), .finish(nil), .release, .readOn])
   }
 
+  @Test func `a refused client that the view may have let in at an earlier attempt is reported`() {
+    var conversation = ViewConversation(ViewRules())
+    _ = conversation.next(.began)
+    let refusal = HandshakeRefusal(.forbiddenByCallback)
+    let outcome = ViewOutcome.refused(refusal, mayHaveRun: true)
+    #expect(conversation.next(.answered(.connect, outcome)) == [.refuse(refusal), .report])
+  }
+
+  @Test func `a view that fails at first and then takes nothing has one time for both`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    #expect(conversation.patienceLeft == .seconds(30))
+    var nothing = answer(taken: 0)
+    nothing.failedFor = .seconds(20)
+    #expect(
+      conversation.next(.answered(.receive(1), .answered(nothing))).last == .wait(.milliseconds(250)))
+    #expect(conversation.patienceLeft == .milliseconds(9750))
+    _ = conversation.next(.timeIsUp)
+    nothing.failedFor = .seconds(10)
+    #expect(conversation.next(.answered(.receive(2), .answered(nothing))).contains(.end(.viewAway)))
+  }
+
   @Test func `a refused client leaves nothing behind`() {
     var conversation = ViewConversation(ViewRules())
     _ = conversation.next(.began)

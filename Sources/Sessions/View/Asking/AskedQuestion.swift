@@ -18,6 +18,7 @@ final class AskedQuestion {
   let completed: (ViewOutcome) -> Void
   /// Seconds since 1970.
   let made: Double
+  let askedAt: MonotonicTime
   var state = State.waiting
   var retries: ViewRetries
   /// How often it was sent, or was to be sent.
@@ -28,13 +29,14 @@ final class AskedQuestion {
   var isForgotten = false
 
   init(
-    _ question: ViewQuestion, _ terms: ViewTerms, ticket: Int, made: Double,
+    _ question: ViewQuestion, _ terms: ViewTerms, ticket: Int, made: Double, at now: MonotonicTime,
     _ completed: @escaping (ViewOutcome) -> Void
   ) {
     self.question = question
     self.terms = terms
     self.ticket = ticket
     self.made = made
+    askedAt = now
     self.completed = completed
     retries = ViewRetries(terms)
   }
@@ -47,9 +49,11 @@ final class AskedQuestion {
     return wasSent || link.hasSent
   }
 
-  /// A client that wants to connect does not wait for a view that is away, nor does a question that is asked once.
-  var isRefusable: Bool {
-    if case .connect(_, isAgain: false) = question.event { return true }
-    return terms.patience == .zero
+  /// Whether its client is not let in yet.
+  var isComing: Bool {
+    if case .connect(_, isAgain: false) = question.event { true } else { false }
   }
+
+  /// A client that wants to connect does not wait for a view that is away, nor does a question that is asked once.
+  var isRefusable: Bool { isComing || terms.patience == .zero }
 }

@@ -42,7 +42,7 @@ final class RouteAsker: ViewAsker {
   ) -> Int {
     lastTicket += 1
     let asked = AskedQuestion(
-      question, terms, ticket: lastTicket, made: WallClock.secondsSinceEpoch, completed)
+      question, terms, ticket: lastTicket, made: WallClock.secondsSinceEpoch, at: now, completed)
     questions[asked.ticket] = asked
     isTaking = true
     enter(asked)
@@ -93,20 +93,19 @@ extension RouteAsker {
   private func enter(_ asked: AskedQuestion) {
     asked.state = .waiting
     let entry = ViewQueue.Entry(
-      id: id(of: asked), lane: asked.terms.lane, asker: asked.terms.asker, isRefusable: asked.isRefusable)
+      id: id(of: asked), lane: asked.terms.lane, asker: asked.terms.asker, isRefusable: asked.isRefusable,
+      isComing: asked.isComing)
     let (verdict, turn) = view.gate.enter(entry, at: now)
     switch verdict {
     case .go: start(asked)
     case .waits: beginWatch()
     case .viewIsAway: refuse(asked)
-    case .full:
-      end(asked, ViewFailure(reason: "too many questions wait for the view", mayHaveRun: false))
     }
     follow(turn)
   }
 
   private func leave(_ asked: AskedQuestion, _ ending: ViewQueue.Ending, _ fault: AnswerFault? = nil) {
-    let turn = view.gate.leave(worker.number, asked.terms.lane, ending, at: now)
+    let turn = view.gate.leave(id(of: asked), asked.terms.lane, ending, at: now)
     view.reports.tell(turn.change, fault, of: asked.question)
     follow(turn)
   }
@@ -128,7 +127,7 @@ extension RouteAsker {
     switch (call.verdict, asked) {
     case (.go, let asked?): start(asked)
     // It was forgotten while the call was on its way.
-    case (.go, nil): follow(view.gate.leave(worker.number, call.lane, .unasked, at: now))
+    case (.go, nil): follow(view.gate.leave(call.id, call.lane, .unasked, at: now))
     case (_, let asked?): refuse(asked)
     case (_, nil): break
     }
@@ -160,10 +159,12 @@ extension RouteAsker {
     let waiting = questions.values.filter(\.isWaiting)
     guard !waiting.isEmpty else { return }
     beginWatch()
-    guard view.gate.isOpen else { return }
+    guard let openSince = view.gate.openSince else { return }
     for asked in waiting {
-      asked.retries.note(at: now)
-      guard asked.retries.isOver(at: now), view.gate.forget(id(of: asked)) else { continue }
+      // What it has waited while the view had others to answer does not count.
+      guard now.since(max(openSince, asked.askedAt)) > asked.terms.patience,
+        view.gate.forget(id(of: asked))
+      else { continue }
       tell(
         asked,
         .failed(
@@ -178,13 +179,12 @@ extension RouteAsker {
   private func start(_ asked: AskedQuestion) {
     asked.attempts += 1
     asked.state = .asking(nil)
-    var request = view.wire.request(
-      for: asked.question,
-      ViewAttempt(
-        number: asked.question.earlierAttempts + asked.attempts, made: asked.made,
-        time: Int64(WallClock.secondsSinceEpoch)))
+    let attempt = ViewAttempt(
+      number: asked.question.earlierAttempts + asked.attempts, made: asked.made,
+      time: Int64(WallClock.secondsSinceEpoch))
+    var request = view.wire.request(for: asked.question, attempt)
     let size = request.body.count
-    let text = PostText(request).bytes
+    guard let text = PostText(request)?.bytes else { return cannotWrite(asked) }
     request.body = []
     let link = links.ask(
       text, isFresh: asked.wantsFresh, within: view.configuration.question.timeout
@@ -192,6 +192,15 @@ extension RouteAsker {
       ended(asked, outcome, request, size: size)
     }
     if case .asking(nil) = asked.state { asked.state = .asking(link) }
+  }
+
+  /// No attempt could be sent.
+  private func cannotWrite(_ asked: AskedQuestion) {
+    asked.state = .over
+    leave(asked, .unasked)
+    let fault = AnswerFault(reason: "a field of the question would be more than one line")
+    view.reports.tellUnusable(fault, of: asked.question)
+    tell(asked, .unusable(asked.retries.noting(ViewFailure(reason: fault.reason, mayHaveRun: false))))
   }
 
   private func ended(
@@ -207,6 +216,7 @@ extension RouteAsker {
       asked.wasSent = asked.wasSent || fault.isSent
       if fault.isOfKept, asked.terms.repeating == .always, !asked.wantsFresh, !asked.isForgotten {
         asked.wantsFresh = true
+        _ = asked.retries.noting(ViewFailure(reason: fault.reason, mayHaveRun: fault.isSent))
         return start(asked)
       }
       asked.state = .over
@@ -222,16 +232,18 @@ extension RouteAsker {
     switch verdict {
     case .answered(let answer):
       leave(asked, .answered)
+      view.reports.believed()
+      var answer = answer
+      answer.failedFor = asked.retries.firstFailure.map { now.since($0) } ?? .zero
       tell(asked, .answered(answer))
     case .refused(let refusal):
       leave(asked, .answered)
-      tell(asked, .refused(refusal))
-    case .unusable(let fault):
-      leave(asked, .answered)
-      view.reports.tellUnusable(fault, of: asked.question)
-      let failure = ViewFailure(reason: fault.reason, mayHaveRun: true)
-      // A report is kept until the view itself has answered.
-      tell(asked, isOfOthers && asked.terms.lane == .reports ? .failed(failure) : .unusable(failure))
+      if refusal.status == 401, !view.configuration.secrets.isEmpty {
+        view.reports.tellOfDoubt(of: asked.question)
+      }
+      tell(asked, .refused(refusal, mayHaveRun: asked.retries.mayHaveRun))
+    case .unusable(let fault): unusable(asked, fault, mayHaveRun: true, isOfView: !isOfOthers)
+    case .unheard(let fault): unusable(asked, fault, mayHaveRun: false, isOfView: false)
     case .notHandled(let fault, let after):
       note(fault, of: asked, isAway: isAway)
       end(
@@ -240,6 +252,15 @@ extension RouteAsker {
       note(fault, of: asked, isAway: isAway)
       end(asked, ViewFailure(reason: fault.reason, mayHaveRun: true), isAnswered: true)
     }
+  }
+
+  /// - Parameter isOfView: whether it is the view itself that has answered.
+  private func unusable(_ asked: AskedQuestion, _ fault: AnswerFault, mayHaveRun: Bool, isOfView: Bool) {
+    leave(asked, .answered)
+    view.reports.tellUnusable(fault, of: asked.question)
+    let failure = asked.retries.noting(ViewFailure(reason: fault.reason, mayHaveRun: mayHaveRun))
+    // A report is kept until the view itself has answered.
+    tell(asked, !isOfView && asked.terms.lane == .reports ? .failed(failure) : .unusable(failure))
   }
 
   private func note(_ fault: AnswerFault, of asked: AskedQuestion, isAway: Bool) {
@@ -253,12 +274,11 @@ extension RouteAsker {
   /// - Parameter isAnswered: whether the server has said so.
   private func end(_ asked: AskedQuestion, _ failure: ViewFailure, isAnswered: Bool = false) {
     guard !asked.isForgotten else { return remove(asked) }
+    let failure = asked.retries.noting(failure)
     // A client that connects gets an answer while the server can give one.
     if isAnswered, asked.isRefusable, asked.question.isConnect { return tell(asked, .unusable(failure)) }
     let random = Double.random(in: 0...1)
     guard let pause = asked.retries.pause(after: failure, at: now, random: random) else {
-      var failure = failure
-      failure.mayHaveRun = asked.retries.mayHaveRun
       return tell(asked, .failed(failure))
     }
     // Unowned: the end of the question cancels it.

@@ -4,8 +4,10 @@ import Transport
 struct ViewCircuit: Sendable, Equatable {
   private enum State: Equatable {
     case closed
-    /// - Parameter next: when the next question may be asked.
-    case open(since: MonotonicTime, next: MonotonicTime, isAsking: Bool)
+    /// - Parameters:
+    ///   - next: when the next question may be asked.
+    ///   - probe: the question under way that will tell. Others may still be under way from before.
+    case open(since: MonotonicTime, next: MonotonicTime, probe: ViewQueue.ID?)
   }
 
   /// What is worth a line in the log.
@@ -24,28 +26,33 @@ struct ViewCircuit: Sendable, Equatable {
 
   var isOpen: Bool { state != .closed }
 
+  /// Since when the view has answered nobody; nil while it answers.
+  var openSince: MonotonicTime? {
+    if case .open(let since, _, _) = state { since } else { nil }
+  }
+
   /// When a question may be asked; nil while one is under way that will tell.
   func next(at now: MonotonicTime) -> MonotonicTime? {
     switch state {
     case .closed: now
-    case .open(_, let next, let isAsking): isAsking ? nil : max(now, next)
+    case .open(_, let next, let probe): probe == nil ? max(now, next) : nil
     }
   }
 
   /// A question is asked now.
-  mutating func asked(at now: MonotonicTime) {
+  mutating func asked(_ id: ViewQueue.ID, at now: MonotonicTime) {
     guard case .open(let since, _, _) = state else { return }
-    state = .open(since: since, next: now + Self.pause, isAsking: true)
+    state = .open(since: since, next: now + Self.pause, probe: id)
   }
 
-  mutating func failed(at now: MonotonicTime) -> Change? {
+  mutating func failed(_ id: ViewQueue.ID, at now: MonotonicTime) -> Change? {
     failures += 1
     switch state {
-    case .open(let since, let next, _):
-      state = .open(since: since, next: next, isAsking: false)
+    case .open:
+      over(id)
       return nil
     case .closed where failures >= Self.mostFailures:
-      state = .open(since: now, next: now + Self.pause, isAsking: false)
+      state = .open(since: now, next: now + Self.pause, probe: nil)
       return .opened(failures: failures)
     case .closed: return failures == 1 ? .firstFailure : nil
     }
@@ -58,9 +65,11 @@ struct ViewCircuit: Sendable, Equatable {
     return .closed(after: now.since(since))
   }
 
-  /// The question that was asked was given up before it was sent.
-  mutating func unasked() {
-    guard case .open(let since, let next, _) = state else { return }
-    state = .open(since: since, next: next, isAsking: false)
+  /// A question was given up before it was sent.
+  mutating func unasked(_ id: ViewQueue.ID) { over(id) }
+
+  private mutating func over(_ id: ViewQueue.ID) {
+    guard case .open(let since, let next, id?) = state else { return }
+    state = .open(since: since, next: next, probe: nil)
   }
 }

@@ -25,8 +25,8 @@ final class ViewGate: Sendable {
     state = Mutex(State(queue: ViewQueue(most: most)))
   }
 
-  /// Whether the view answers nobody.
-  var isOpen: Bool { state.withLock { $0.queue.isOpen } }
+  /// Since when the view has answered nobody; nil while it answers.
+  var openSince: MonotonicTime? { state.withLock { $0.queue.openSince } }
 
   /// - Parameter call: brings a call to the worker from any thread.
   func seat(_ worker: Int, _ call: @escaping @Sendable (ViewQueue.Call) -> Bool) {
@@ -43,15 +43,19 @@ final class ViewGate: Sendable {
     return (verdict, Turn(calls: hand(out: calls, from: entry.id.worker, at: now), next: next))
   }
 
+  /// The place of a question is free.
+  ///
+  /// - Parameter worker: who says so; nil for that of the question.
   func leave(
-    _ worker: Int, _ lane: ViewTerms.Lane, _ ending: ViewQueue.Ending, at now: MonotonicTime
+    _ id: ViewQueue.ID, _ lane: ViewTerms.Lane, _ ending: ViewQueue.Ending, from worker: Int? = nil,
+    at now: MonotonicTime
   ) -> Turn {
     let (change, calls, next) = state.withLock { state in
-      let change = state.queue.leave(lane, ending, at: now)
+      let change = state.queue.leave(id, lane, ending, at: now)
       let calls = state.queue.calls(at: now)
       return (change, calls, state.queue.nextCall(at: now))
     }
-    return Turn(calls: hand(out: calls, from: worker, at: now), next: next, change: change)
+    return Turn(calls: hand(out: calls, from: worker ?? id.worker, at: now), next: next, change: change)
   }
 
   /// Calls those whose time has come.
@@ -78,7 +82,7 @@ final class ViewGate: Sendable {
         own.append(call)
       } else if state.withLock({ $0.seats[call.id.worker] })?(call) != true, call.verdict == .go {
         // That worker has ended, and so have its questions; its places are for others.
-        own += leave(worker, call.lane, .unasked, at: now).calls
+        own += leave(call.id, call.lane, .unasked, from: worker, at: now).calls
       }
     }
     return own

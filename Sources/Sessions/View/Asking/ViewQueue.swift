@@ -2,6 +2,9 @@ import Transport
 
 /// The questions of one route that are under way or wait, over all workers: how many there may be, whose turn it is, and whether the view
 /// answers at all. A pure value.
+///
+/// Any number may wait, as those who ask have bounds: a session has `ViewRules.mostAtOnce` questions, and a worker as many reports as its
+/// `ReportLane` is wide. Whoever was turned away here would fail although the view is only slow.
 struct ViewQueue: Sendable {
   struct ID: Hashable, Sendable {
     /// The number of the worker, and its ticket.
@@ -16,6 +19,8 @@ struct ViewQueue: Sendable {
     var asker: String
     /// Whether it is refused where the view answers nobody: a client that wants to connect does not wait for that.
     var isRefusable: Bool
+    /// Whether its client is not let in yet.
+    var isComing = false
   }
 
   enum Verdict: Sendable, Equatable {
@@ -23,8 +28,6 @@ struct ViewQueue: Sendable {
     case waits
     /// The view answers nobody.
     case viewIsAway
-    /// Too many wait.
-    case full
   }
 
   /// How a question ended that was under way.
@@ -44,9 +47,6 @@ struct ViewQueue: Sendable {
     var verdict: Verdict
   }
 
-  static let mostWaiting = 10_000
-  /// Reports wait where the process remembers them: see `ViewRegister`.
-  static let mostReports = 10_000
   /// Between two reports, on average.
   static let reportPause = Duration.milliseconds(5)
   /// So many reports can go together.
@@ -55,7 +55,7 @@ struct ViewQueue: Sendable {
   private static let clientsPerReport = 8
 
   private let most: Int
-  private var clients = FairQueue<ID>()
+  private var clients = ClientQueue<ID>()
   private var reports = FairQueue<ID>()
   private var refusable: Set<ID> = []
   private(set) var underWay = 0
@@ -70,23 +70,20 @@ struct ViewQueue: Sendable {
     self.most = most
   }
 
-  var isOpen: Bool { circuit.isOpen }
+  /// Since when the view has answered nobody; nil while it answers.
+  var openSince: MonotonicTime? { circuit.openSince }
   var waiting: Int { clients.count + reports.count }
 
   /// Where it waits, the caller has to ask for `calls`: it may be this one's turn.
   mutating func enter(_ entry: Entry, at now: MonotonicTime) -> Verdict {
     if hasTurn(entry), mayGo(entry.lane, at: now) {
-      begin(entry.lane, at: now)
+      begin(entry.id, entry.lane, at: now)
       return .go
     }
     if circuit.isOpen, entry.isRefusable { return .viewIsAway }
     switch entry.lane {
-    case .clients:
-      guard clients.count < Self.mostWaiting else { return .full }
-      clients.append(entry.id, of: entry.asker)
-    case .reports:
-      guard reports.count < Self.mostReports else { return .full }
-      reports.append(entry.id, of: entry.asker)
+    case .clients: clients.append(entry.id, of: entry.asker, isComing: entry.isComing)
+    case .reports: reports.append(entry.id, of: entry.asker)
     }
     if entry.isRefusable { refusable.insert(entry.id) }
     return .waits
@@ -109,15 +106,16 @@ struct ViewQueue: Sendable {
     return clients.remove(id) || reports.remove(id)
   }
 
-  mutating func leave(_ lane: ViewTerms.Lane, _ ending: Ending, at now: MonotonicTime) -> ViewCircuit.Change?
-  {
+  mutating func leave(
+    _ id: ID, _ lane: ViewTerms.Lane, _ ending: Ending, at now: MonotonicTime
+  ) -> ViewCircuit.Change? {
     underWay -= 1
     if lane == .reports { reportsUnderWay -= 1 }
     switch ending {
     case .answered: return circuit.answered(at: now)
-    case .failed: return circuit.failed(at: now)
+    case .failed: return circuit.failed(id, at: now)
     case .unasked:
-      circuit.unasked()
+      circuit.unasked(id)
       return nil
     }
   }
@@ -157,9 +155,9 @@ struct ViewQueue: Sendable {
   /// While clients wait, reports take a quarter of the places; otherwise they leave one.
   private var mostReportsNow: Int { max(1, clients.isEmpty ? most - 1 : most / 4) }
 
-  private mutating func begin(_ lane: ViewTerms.Lane, at now: MonotonicTime) {
+  private mutating func begin(_ id: ID, _ lane: ViewTerms.Lane, at now: MonotonicTime) {
     underWay += 1
-    circuit.asked(at: now)
+    circuit.asked(id, at: now)
     switch lane {
     case .clients: clientsSinceReport += 1
     case .reports:
@@ -174,12 +172,12 @@ struct ViewQueue: Sendable {
   private mutating func callNext(at now: MonotonicTime) -> Call? {
     let isReportsTurn = clients.isEmpty || clientsSinceReport >= Self.clientsPerReport
     if isReportsTurn, !reports.isEmpty, mayGo(.reports, at: now), let id = reports.popFirst() {
-      begin(.reports, at: now)
+      begin(id, .reports, at: now)
       refusable.remove(id)
       return Call(id: id, lane: .reports, verdict: .go)
     }
     guard !clients.isEmpty, mayGo(.clients, at: now), let id = clients.popFirst() else { return nil }
-    begin(.clients, at: now)
+    begin(id, .clients, at: now)
     refusable.remove(id)
     return Call(id: id, lane: .clients, verdict: .go)
   }

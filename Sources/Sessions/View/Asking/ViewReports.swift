@@ -1,5 +1,6 @@
 import GatewayConfig
 import Logging
+import Synchronization
 import Transport
 
 /// Tells the operator what is wrong with the view of a route: the first of several failures, that the view answers nobody, that it answers
@@ -11,6 +12,8 @@ final class ViewReports: Sendable {
   private let log: Logger
   /// Answers that cannot be used: a view with a mistake may give one for each session.
   private let pace = SharedLogPace(most: 5, every: .seconds(10))
+  /// Whether the view has ever done what a question asks, or a line has said that it may not believe them.
+  private let isBelieved = Atomic(false)
 
   init(
     of route: String, _ question: QuestionConfiguration, failures: UpstreamFailures, log: Logger
@@ -49,6 +52,25 @@ final class ViewReports: Sendable {
     failures.record(
       question.url, of: .view(route: route, url: question.shownURL), target: asked.session.map(\.pathBytes),
       event: asked.event.name, fault.reason, hint: fault.hint, paced: pace)
+  }
+
+  /// The view has done what a question asks: the signature was good.
+  func believed() {
+    guard !isBelieved.load(ordering: .relaxed) else { return }
+    isBelieved.store(true, ordering: .relaxed)
+  }
+
+  /// A client was refused with 401, with which a view may mean the signature without saying so. Told once, and only of a view that has never
+  /// let anybody in.
+  func tellOfDoubt(of asked: ViewQuestion) {
+    guard !isBelieved.exchange(true, ordering: .relaxed) else { return }
+    tellUnusable(
+      AnswerFault(
+        reason:
+          "the view refuses the first client with 401: because of the client, or because of the signature",
+        hint:
+          "where it is the signature, compare the secret of the route with the view's, and the clocks; a view that answers 401 for it with \"WWW-Authenticate: Sluice\" is told apart"
+      ), of: asked)
   }
 
   private func facts(_ others: [String: String?]) -> Logger.Metadata {

@@ -4,23 +4,30 @@ import Transport
 struct ViewRetries: Sendable, Equatable {
   private let repeating: ViewTerms.Repeating
   private let patience: Duration
-  /// The longest pause.
-  private let longest: Duration
+  private let pauses: Backoff
   private(set) var failures = 0
   private(set) var firstFailure: MonotonicTime?
   /// Whether the view may have run in any of the attempts.
   private(set) var mayHaveRun = false
 
-  private static let shortest = Duration.milliseconds(250)
-
   init(_ terms: ViewTerms) {
     repeating = terms.repeating
     patience = terms.patience
-    longest =
+    pauses =
       switch terms.lane {
-      case .clients: .seconds(5)
-      case .reports: .seconds(30)
+      case .clients: Backoff(first: .milliseconds(250), longest: .seconds(5))
+      case .reports: Backoff(first: .milliseconds(250), longest: .seconds(30))
       }
+  }
+
+  /// An attempt has failed.
+  ///
+  /// - Returns: what is to be said of all attempts together.
+  mutating func noting(_ failure: ViewFailure) -> ViewFailure {
+    mayHaveRun = mayHaveRun || failure.mayHaveRun
+    var failure = failure
+    failure.mayHaveRun = mayHaveRun
+    return failure
   }
 
   /// After how long the question is asked again: half of a time that doubles with each failure, and a part of the other half by chance,
@@ -29,27 +36,15 @@ struct ViewRetries: Sendable, Equatable {
   /// - Parameter random: from 0 to 1.
   /// - Returns: nil if it is not asked again.
   mutating func pause(after failure: ViewFailure, at now: MonotonicTime, random: Double) -> Duration? {
-    note(at: now)
+    let firstFailure = firstFailure ?? now
+    self.firstFailure = firstFailure
     failures += 1
-    mayHaveRun = mayHaveRun || failure.mayHaveRun
-    guard !mayHaveRun || repeating == .always else { return nil }
-    let doubled = Self.shortest * (1 << min(failures - 1, 16))
+    guard patience > .zero, !noting(failure).mayHaveRun || repeating == .always else { return nil }
     let pause = max(
-      min(doubled, longest) * (0.5 + random / 2), min(failure.retryAfter ?? .zero, Self.longestWish))
-    return isOver(at: now + pause) ? nil : pause
+      pauses.pause(after: failures) * (0.5 + random / 2), min(failure.retryAfter ?? .zero, Self.longestWish))
+    return (now + pause).since(firstFailure) > patience ? nil : pause
   }
 
   /// The longest pause that a view can ask for.
   private static let longestWish = Duration.seconds(60)
-
-  /// The question cannot be asked, because the view answers nobody.
-  mutating func note(at now: MonotonicTime) {
-    firstFailure = firstFailure ?? now
-  }
-
-  /// Whether the time for asking again is over.
-  func isOver(at now: MonotonicTime) -> Bool {
-    guard let firstFailure else { return false }
-    return now.since(firstFailure) > patience || patience == .zero
-  }
 }

@@ -8,6 +8,8 @@ enum ViewVerdict: Sendable {
   case refused(HandshakeRefusal)
   /// To ask again would bring the same.
   case unusable(AnswerFault)
+  /// Something before the view has not let the question through: the view has not run, and will once that is mended.
+  case unheard(AnswerFault)
   /// The view has not handled the question.
   case notHandled(AnswerFault, after: Duration?)
   /// The view may have handled the question, wholly or in part.
@@ -27,19 +29,26 @@ enum ViewVerdict: Sendable {
     let page = DjangoPage(answer, to: Question(target: request.target, fields: request.fields))
     let found = AnswerFault(
       reason: page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: request.target))
+    if let fault = Self.faultOfRequest(answer, size: size) ?? (page?.standsBefore == true ? found : nil) {
+      self = .unheard(fault)
+      return
+    }
     switch answer.status {
-    case 200...299: self = page == nil ? Self.read(answer, to: question, by: view.wire) : .unusable(found)
+    case 200...299: self = Self.read(answer, to: question, by: view.wire)
     case 429 where question.isConnect: self = Self.refused(answer, page, of: view)
     case 408, 425, 429, 503: self = .notHandled(found, after: answer.retryAfter)
     case 500...599: self = .broken(found)
     case 400...499:
-      if let fault = Self.faultOfRequest(answer, page, size: size, of: view) {
-        self = .unusable(fault)
+      if answer.status == 404, view.configuration.question.places.isEmpty {
+        self = .unusable(
+          AnswerFault(reason: found.reason, hint: found.hint ?? "compare the URL with urls.py"))
       } else if question.isConnect {
         self = Self.refused(answer, page, of: view)
+      } else if answer.status == 401 {
+        // Only *connect* is about who the client is.
+        self = .unheard(AnswerFault(reason: found.reason, hint: Self.hintOfSignature))
       } else {
-        self = .unusable(
-          AnswerFault(reason: found.reason, hint: answer.status == 401 ? Self.hintOfSignature : found.hint))
+        self = .unusable(found)
       }
     default: self = .unusable(found)
     }
@@ -65,26 +74,21 @@ enum ViewVerdict: Sendable {
 
   /// What is wrong with the question itself, so that it says nothing of the client; nil if that is not what is wrong.
   private static func faultOfRequest(
-    _ answer: UpstreamFetcher.Answer, _ page: DjangoPage?, size: Int, of view: RouteView
+    _ answer: UpstreamFetcher.Answer, size: Int
   ) -> AnswerFault? {
-    switch (answer.status, page) {
-    case (413, _),
-      (400, _) where answer.status == 413 || size > usualLimit:
+    switch answer.status {
+    case 413,
+      400 where answer.status == 413 || size > usualLimit:
       return AnswerFault(
         reason: "the server answered \(answer.status) to a question of \(size) bytes",
         hint:
           "raise DATA_UPLOAD_MAX_MEMORY_SIZE of Django (2621440 unless it is set), and client_max_body_size where nginx is between, or write a lower limits.message or batch"
       )
-    case (_, .csrf?), (_, .disallowedHost?):
-      return AnswerFault(reason: page?.found ?? answer.found, hint: page?.hint)
-    case (404, _) where view.configuration.question.places.isEmpty:
-      return AnswerFault(
-        reason: page?.found ?? answer.found, hint: page?.hint ?? "compare the URL with urls.py")
-    case (405, _):
+    case 405:
       return AnswerFault(reason: answer.found, hint: "questions are POST requests: the view has to take them")
-    case (401, _) where answer.isAboutSignature:
+    case 401 where answer.isAboutSignature:
       return AnswerFault(reason: "the view did not accept the signature", hint: hintOfSignature)
-    case (411, _), (414, _), (415, _), (431, _): return AnswerFault(reason: answer.found)
+    case 411, 414, 415, 431: return AnswerFault(reason: answer.found)
     default: return nil
     }
   }
@@ -99,6 +103,16 @@ enum ViewVerdict: Sendable {
   static func isAway(_ answer: UpstreamFetcher.Answer) -> Bool { (502...504).contains(answer.status) }
 }
 
+extension DjangoPage {
+  /// Whether something before the view has answered, whatever the view would have said.
+  fileprivate var standsBefore: Bool {
+    switch self {
+    case .csrf, .disallowedHost, .missingSlash, .toHTTPS, .toLogin, .login: true
+    case .raised, .notFound: false
+    }
+  }
+}
+
 extension ViewQuestion {
   var isConnect: Bool { if case .connect = event { true } else { false } }
 }
@@ -110,8 +124,10 @@ extension UpstreamFetcher.Answer {
       || status < 300 && fields.firstValue(of: "content-type")?.lowercased().hasPrefix("text/html") == true
   }
 
-  /// How a view says that it did not believe the question, which says nothing of the client.
+  /// How a view says that it did not believe the question, which says nothing of the client: one of its challenges is `Sluice`.
   fileprivate var isAboutSignature: Bool {
-    fields.contains { $0.name == "www-authenticate" && $0.value.hasPrefix("Sluice") }
+    fields.members(of: "www-authenticate").contains { challenge in
+      challenge.split(whereSeparator: \.isWhitespace).first?.lowercased() == "sluice"
+    }
   }
 }

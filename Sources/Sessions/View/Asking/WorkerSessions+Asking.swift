@@ -20,7 +20,7 @@ extension WorkerSessions {
     if let asker = askers[ObjectIdentifier(call.view)] { return asker.called(call.call) }
     // It has nobody waiting: they were forgotten.
     guard call.call.verdict == .go else { return }
-    _ = call.view.gate.leave(number, call.call.lane, .unasked, at: reactor.now)
+    _ = call.view.gate.leave(call.call.id, call.call.lane, .unasked, at: reactor.now)
   }
 
   /// Lets go of those whose routes are not served any more, once their last question is over.

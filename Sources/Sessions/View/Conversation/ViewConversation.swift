@@ -107,6 +107,9 @@ struct ViewConversation {
     }
   }
 
+  /// How long its next question may be asked again.
+  var patienceLeft: Duration { patience.left }
+
   /// The memory of the messages that were not handled, in bytes.
   var heldBytes: Int { waiting.bytes + bytesUnderWay }
 
@@ -172,9 +175,9 @@ extension ViewConversation {
     underWay[.connect] = nil
     switch outcome {
     case .answered(let answer): admit(answer, &steps)
-    case .refused(let refusal):
+    case .refused(let refusal, let mayHaveRun):
       phase = .over
-      steps += [.refuse(refusal), .forget]
+      steps += [.refuse(refusal), mayHaveRun ? .report : .forget]
     case .unusable(let failure), .failed(let failure):
       phase = .over
       // It was not refused: the view may have let the client in.
@@ -254,7 +257,7 @@ extension ViewConversation {
       carrying.hasTakenNothing = taken == 0 && !messages.isEmpty
       answers.append(carrying)
     case .failed where question == .connect: break
-    case .refused(let refusal) where question == .connect: end(refusal.reason.closeReason, &steps)
+    case .refused(let refusal, _) where question == .connect: end(refusal.reason.closeReason, &steps)
     case .failed(let failure): failed(messages, failure, &steps)
     case .refused, .unusable: end(.viewUnusable, &steps)
     }
@@ -334,6 +337,7 @@ extension ViewConversation {
     }
     guard answer.isOfReceive else { return }
     guard answer.hasTakenNothing else { return patience = ViewPatience() }
+    patience.spend(answer.failedFor)
     // Asked again at once it would be asked without end.
     if let pause = patience.next() {
       steps.append(.wait(pause))

@@ -241,7 +241,7 @@ extension ViewLink {
     var terms = terms
     let rules = conversation.rules
     terms.repeating = rules.repeatsReceive ? .always : .unsent
-    terms.patience = rules.onFailure == .wait ? ViewPatience.total : .zero
+    terms.patience = rules.onFailure == .wait ? conversation.patienceLeft : .zero
     ask(.receive(messages), terms, as: .receive(number))
   }
 

@@ -27,24 +27,29 @@ struct ViewRules: Equatable {
   }
 }
 
-/// How long a view is asked again that answers and handles nothing.
+/// How long a view is asked again that does not handle the messages of a session, whether it fails or answers and takes none of them.
 struct ViewPatience {
   /// How long a question is repeated before the session is given up.
   static let total = Duration.seconds(30)
-  private static let (first, longest) = (Duration.milliseconds(250), Duration.seconds(4))
+  private static let pauses = Backoff(first: .milliseconds(250), longest: .seconds(4))
 
   var isWaiting = false
-  private var last = Duration.zero
+  private var answers = 0
   private var spent = Duration.zero
 
   /// The next pause; nil if there were enough.
   mutating func next() -> Duration? {
     guard spent < Self.total else { return nil }
-    last = last == .zero ? Self.first : min(last * 2, Self.longest)
-    spent += last
+    answers += 1
+    let pause = Self.pauses.pause(after: answers)
+    spend(pause)
     isWaiting = true
-    return last
+    return pause
   }
+
+  mutating func spend(_ time: Duration) { spent += time }
+
+  var left: Duration { max(Self.total - spent, .zero) }
 }
 
 /// An answer that is being carried out.
@@ -54,6 +59,7 @@ struct ViewCarrying {
   var actions: ArraySlice<ViewAnswer.Action>
   let state: [UInt8]?
   let idle: ViewAnswer.Idle?
+  let failedFor: Duration
   /// Whether it has let the client in.
   let isFirst: Bool
   var hasTakenNothing = false
@@ -63,6 +69,7 @@ struct ViewCarrying {
     actions = answer.actions[...]
     state = answer.state
     idle = answer.idle
+    failedFor = answer.failedFor
     self.isFirst = isFirst
   }
 

@@ -1,16 +1,19 @@
 import Bytes
 import WebSocketCore
 
-/// Writes a POST of HTTP/1.1 as it is sent.
+/// A POST of HTTP/1.1 as it is sent.
 struct PostText {
   private(set) var bytes: [UInt8] = []
 
-  init(_ request: ViewRequest) {
+  /// - Returns: nil where the target or a field has a byte that would end its line, or the text of it, and so make others of what follows.
+  init?(_ request: ViewRequest) {
+    guard request.target.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { return nil }
     bytes.reserveCapacity(request.body.count + Self.usualHead)
     append("POST ")
     bytes.append(text: request.target)
     append(" HTTP/1.1\r\n")
     for field in request.fields {
+      guard field.name.utf8.allSatisfy(Token.has), field.hasLegalValue else { return nil }
       bytes.append(text: field.name)
       append(": ")
       // A field of the client may have bytes that are not UTF-8.
@@ -33,4 +36,9 @@ struct PostText {
   private mutating func append(_ text: StaticString) {
     bytes.append(copying: text.rawBytes)
   }
+}
+
+extension HeaderField {
+  /// Whether the value is one that a field can have: without control characters other than tabs (RFC 9110 section 5.5).
+  var hasLegalValue: Bool { value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 } }
 }

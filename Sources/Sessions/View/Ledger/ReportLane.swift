@@ -21,15 +21,13 @@ struct ReportLane<Report> {
     var time: MonotonicTime
   }
 
-  /// The waits before a report is repeated, by the number of its failures; the last one for all later ones.
-  private static var waits: [Duration] {
-    [.seconds(1), .seconds(2), .seconds(4), .seconds(8), .seconds(16), .seconds(32), .seconds(60)]
-  }
+  /// Before a report is repeated, by the number of its failures.
+  private static var waits: Backoff { Backoff(first: .seconds(1), longest: .seconds(60)) }
   /// The most reports in a second, with a few at once, because a reactor's timers are coarse.
   private static var gap: Duration { .milliseconds(2) }
   private static var burst: Duration { .milliseconds(40) }
-  /// The longest wait while the view answers nothing.
-  private static var longestPause: Duration { .seconds(5) }
+  /// While the view answers nothing.
+  private static var pauses: Backoff { Backoff(first: .milliseconds(250), longest: .seconds(5)) }
 
   /// The most reports under way.
   private let width: Int
@@ -47,7 +45,7 @@ struct ReportLane<Report> {
 
   init(width: Int) {
     self.width = max(width, 1)
-    failed = Array(repeating: [], count: Self.waits.count)
+    failed = Array(repeating: [], count: Self.waits.steps)
   }
 
   /// How many wait or are under way.
@@ -114,11 +112,11 @@ struct ReportLane<Report> {
   ) {
     underWay -= 1
     failuresInRow += 1
-    let longest = isHurried ? Duration.milliseconds(500) : Self.longestPause
-    let pause = min(.milliseconds(125) * Double(1 << min(failuresInRow, 10)), longest)
+    let longest = isHurried ? Duration.milliseconds(500) : Self.pauses.longest
+    let pause = min(Self.pauses.pause(after: failuresInRow), longest)
     pausedUntil = max(pausedUntil, now + max(pause, min(retryAfter ?? .zero, longest)))
-    let level = isHurried ? 0 : min(max(attempts, 1), Self.waits.count) - 1
-    failed[level].append(Waiting(report: report, time: now + Self.waits[level]))
+    let failures = isHurried ? 1 : min(max(attempts, 1), Self.waits.steps)
+    failed[failures - 1].append(Waiting(report: report, time: now + Self.waits.pause(after: failures)))
   }
 
   /// A stop waits for them: what has failed is tried again at once.

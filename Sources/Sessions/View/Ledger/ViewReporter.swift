@@ -162,7 +162,7 @@ final class RouteReports {
     case .answered(let answer):
       carryOut(answer, of: report.record)
       settled(report)
-    case .refused(let refusal):
+    case .refused(let refusal, _):
       tellOfFinal("the view answers with \(refusal.status)")
       settled(report)
     case .unusable(let failure):

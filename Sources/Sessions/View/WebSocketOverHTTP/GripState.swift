@@ -17,7 +17,8 @@ struct GripState: Sendable, Equatable {
 
   init() {}
 
-  /// Passes over what it has not written itself, as another protocol may have before a reload.
+  /// Passes over what it has not written itself, as another protocol may have before a reload: such a text may have line breaks, and would
+  /// be other fields of a signed question.
   init(_ state: [UInt8]?) {
     guard let state, case .object(let members)? = try? JSON.parse(state.rawBytes) else { return }
     for member in members {
@@ -25,7 +26,7 @@ struct GripState: Sendable, Equatable {
       if member.key == Self.nameOfPrefix {
         prefix = value
       } else if Self.isName(member.key) {
-        meta.append(HeaderField(name: member.key, value: value))
+        set(member.key, to: value)
       }
     }
   }
@@ -39,8 +40,9 @@ struct GripState: Sendable, Equatable {
 
   /// - Parameters:
   ///   - name: in lower case.
-  ///   - value: empty to remove it.
+  ///   - value: empty to remove it. One that no field can have is passed over.
   mutating func set(_ name: String, to value: String) {
+    guard HeaderField(name: name, value: value).hasLegalValue else { return }
     let place = meta.firstIndex { $0.name == name }
     switch (place, value.isEmpty) {
     case (let place?, true): meta.remove(at: place)

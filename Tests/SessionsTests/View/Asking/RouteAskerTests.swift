@@ -86,6 +86,171 @@ struct RouteAskerTests {
     }
   }
 
+  @Test(
+    arguments: [
+      ("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", "unusable, may have run: the server answered 503"),
+      (.answer(403, body: "{}"), "refused 403, may have run"),
+      (.answer(401, body: "{}"), "refused 401, may have run"),
+      (
+        "HTTP/1.1 401 X\r\nWWW-Authenticate: Sluice\r\nContent-Length: 0\r\n\r\n",
+        "unusable, may have run: the view did not accept the signature"
+      ),
+    ] as [(String, String)], [false, true])
+  func `an attempt whose answer was lost counts for what came of a connect`(
+    _ second: (answer: String, words: String), _ isKept: Bool
+  ) async throws {
+    try await ViewScene.run { scene in
+      if isKept {
+        try lose(.connect, terms(.always, patience: .seconds(10)), in: scene)
+      } else {
+        scene.ask("two", .connect, terms(.always, patience: .seconds(10)))
+        let socket = try scene.accept()
+        _ = try scene.request(on: socket)
+        scene.close(socket)
+        scene.pass(.milliseconds(300))
+      }
+      try scene.serve(second.answer)
+      #expect(try scene.outcome(isKept ? 2 : 1).last == "two: \(second.words)")
+    }
+  }
+
+  @Test(
+    arguments: [
+      (.answer(401, body: "{}"), "failed, not run"),
+      ("HTTP/1.1 401 X\r\nWWW-Authenticate: Sluice\r\nContent-Length: 0\r\n\r\n", "failed, not run"),
+      (.answer(403, "text/html", "CSRF verification failed"), "failed, not run"),
+      (.answer(403, body: #"{"detail": "CSRF Failed: x"}"#), "failed, not run"),
+      (.answer(400, "text/html", "<h1>Bad Request (400)</h1>"), "failed, not run"),
+      (.answer(405, body: ""), "failed, not run"), (.answer(415, body: ""), "failed, not run"),
+      (
+        "HTTP/1.1 301 X\r\nLocation: https://site.example/ws/chat/7/?a=1\r\nContent-Length: 0\r\n\r\n",
+        "failed, not run"
+      ),
+      (.answer(200, "text/html", "<html>"), "failed, may have run"),
+      // The view's own: it would say the same again.
+      (.answer(403, body: "{}"), "unusable, may have run"),
+      (.answer(404, body: "{}"), "unusable, may have run"),
+      (.answer(400, body: "{}"), "unusable, may have run"),
+      (.answer(200, body: "[]"), "unusable, may have run"),
+    ] as [(String, String)])
+  func `a report is settled by the view alone`(_ answer: String, _ words: String) async throws {
+    try await ViewScene.run { scene in
+      var terms = terms()
+      terms.lane = .reports
+      scene.ask("one", .disconnect, terms)
+      try scene.serve(answer)
+      #expect(try scene.outcome()[0].hasPrefix("one: \(words): "))
+    }
+  }
+
+  @Test func `a first 401 that does not say why is told with what it may mean, once`() async throws {
+    try await ViewScene.run { scene in
+      for number in 1...2 {
+        scene.ask("\(number)", .connect)
+        let (socket, _) = try scene.serve(.answer(401, body: "{}"))
+        _ = try scene.outcome(number)
+        scene.close(socket)
+      }
+      #expect(scene.lines.all.count == 1)
+      #expect(scene.lines.all[0].contains("or because of the signature"))
+    }
+    try await ViewScene.run { scene in
+      scene.ask("1", .connect)
+      let (socket, _) = try scene.serve()
+      _ = try scene.outcome()
+      scene.ask("2", .connect)
+      _ = try scene.request(on: socket)
+      scene.send(.answer(401, body: "{}"), on: socket)
+      #expect(try scene.outcome(2).last == "2: refused 401")
+      #expect(scene.lines.all == [])
+    }
+  }
+
+  @Test func `what was waited in one outage does not count in the next one`() async throws {
+    try await ViewScene.run(inFlight: 1) { scene in
+      func lose() throws {
+        let socket = try scene.accept()
+        _ = try scene.request(on: socket)
+        scene.close(socket)
+      }
+      for number in 1...5 {
+        scene.ask("\(number)", .receive, terms(.unsent))
+        try lose()
+        _ = try scene.outcome(number)
+      }
+      for name in ["p", "s1", "s2", "s3", "s4", "s5", "s6"] {
+        scene.ask(name, .receive, terms(.unsent, patience: .seconds(60), asker: name))
+      }
+      scene.ask("waits", .receive, terms(.unsent, patience: .seconds(3), asker: "waits"))
+      scene.pass(.milliseconds(1100))
+      let (first, _) = try scene.serve("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n")
+      scene.close(first)
+      // The view answers again, and is slow.
+      let slow = try scene.accept()
+      _ = try scene.request(on: slow)
+      for _ in 0..<4 { scene.pass(.seconds(1)) }
+      scene.close(slow)
+      for _ in 2...5 { try lose() }
+      _ = try scene.outcome(11)
+      #expect(scene.view.gate.openSince != nil)
+      for _ in 0..<2 { scene.pass(.milliseconds(1100)) }
+      #expect(!scene.outcomes.contains { $0.hasPrefix("waits") })
+      let (last, _) = try scene.serve()
+      _ = try scene.request(on: last)
+      scene.send(.empty, on: last)
+      #expect(try scene.outcome(13).last == "waits: answered 0")
+    }
+  }
+
+  @Test func `a worker keeps connections also while another one has many`() async throws {
+    try await ViewScene.run(workers: 2, inFlight: 2) { scene in
+      for name in ["one", "two"] { scene.ask(name, by: 0) }
+      for _ in 1...2 { try scene.serve() }
+      _ = try scene.outcome(2)
+      scene.ask("three", by: 1)
+      let (socket, _) = try scene.serve()
+      _ = try scene.outcome(3)
+      scene.ask("four", by: 1)
+      _ = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
+      #expect(try scene.outcome(4).last == "four: answered 0")
+    }
+  }
+
+  @Test func `a question that is not a request is not sent`() async throws {
+    try await ViewScene.run { scene in
+      var question = ViewQuestion.receive
+      question.id = "a\r\nX-Sluice-Id: b"
+      scene.ask("one", question)
+      let outcome = try scene.outcome()
+      #expect(outcome == ["one: unusable, not run: a field of the question would be more than one line"])
+      scene.settle()
+      #expect(scene.acceptNow() == nil)
+      scene.ask("two")
+      try scene.serve()
+      _ = try scene.outcome(2)
+    }
+  }
+
+  @Test func `an answer says how long the view had failed`() async throws {
+    try await ViewScene.run { scene in
+      var failedFor: [Duration] = []
+      _ = scene.askers[0].ask(.receive, terms(.unsent, patience: .seconds(30))) { outcome in
+        if case .answered(let answer) = outcome { failedFor.append(answer.failedFor) }
+      }
+      let (socket, _) = try scene.serve(.answer(503, body: "{}"))
+      scene.settle()
+      scene.pass(.milliseconds(300))
+      _ = try scene.request(on: socket)
+      scene.send(.empty, on: socket)
+      for _ in 0..<1000 where failedFor.isEmpty {
+        scene.settle()
+        usleep(200)
+      }
+      #expect(failedFor == [.milliseconds(300)])
+    }
+  }
+
   @Test func `a server that ends each connection is let end it`() async throws {
     try await ViewScene.run { scene in
       for name in ["one", "two"] {
@@ -117,16 +282,16 @@ struct RouteAskerTests {
     ),
     (
       "HTTP/1.1 302 X\r\nLocation: /login/?next=/x\r\nContent-Length: 0\r\n\r\n", false,
-      "unusable, may have run: the server answered with a redirect to the page for logging in, /login/"
+      "unusable, not run: the server answered with a redirect to the page for logging in, /login/"
     ),
-    (.answer(401, body: "{}"), false, "unusable, may have run: the server answered 401"),
+    (.answer(401, body: "{}"), false, "unusable, not run: the server answered 401"),
     (
       .answer(403, "text/html", "CSRF verification failed"), false,
-      "unusable, may have run: Django answered that its check of CSRF failed"
+      "unusable, not run: Django answered that its check of CSRF failed"
     ),
     (
       .answer(413, "text/html", ""), false,
-      "unusable, may have run: the server answered 413 to a question"
+      "unusable, not run: the server answered 413 to a question"
     ),
     ("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", false, "failed, not run: the server answered 503"),
     (.answer(429, body: "{}"), false, "failed, not run: the server answered 429"),
@@ -153,10 +318,14 @@ struct RouteAskerTests {
       (.answer(409, body: "{}"), "refused 409"),
       (.answer(429, body: "{}"), "refused 429"),
       (.answer(404, body: "{}"), "unusable, may have run: the server answered 404"),
-      (.answer(405, body: "{}"), "unusable, may have run: the server answered 405"),
+      (.answer(405, body: "{}"), "unusable, not run: the server answered 405"),
       (
         "HTTP/1.1 401 X\r\nWWW-Authenticate: Sluice\r\nContent-Length: 0\r\n\r\n",
-        "unusable, may have run: the view did not accept the signature"
+        "unusable, not run: the view did not accept the signature"
+      ),
+      (
+        "HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm=a, SLUICE x\r\nContent-Length: 0\r\n\r\n",
+        "unusable, not run: the view did not accept the signature"
       ),
       (.answer(500, body: "{}"), "unusable, may have run: the server answered 500"),
       (.answer(503, body: "{}"), "unusable, not run: the server answered 503"),

@@ -143,7 +143,7 @@ struct ViewQueueTests {
     #expect(tickets(queue.calls(at: later)) == [6])
     // It is under way, so that no time is worth waiting for.
     #expect(queue.nextCall(at: later + .seconds(5)) == nil)
-    #expect(queue.leave(.clients, .failed, at: later + .seconds(5)) == nil)
+    #expect(queue.leave(entry(6).id, .clients, .failed, at: later + .seconds(5)) == nil)
     #expect(tickets(queue.calls(at: later + .seconds(5))) == [7])
     for ticket in 8...10 { _ = queue.enter(entry(ticket), at: later + .seconds(5)) }
     #expect(
@@ -172,12 +172,50 @@ struct ViewQueueTests {
     #expect(queue.leave(.clients, .answered, at: start + .seconds(1)) == .closed(after: .seconds(1)))
   }
 
-  @Test func `too many do not wait`() {
+  @Test func `any number can wait for a slow view`() {
     var queue = Queue(most: 1)
     _ = queue.enter(entry(0), at: start)
-    for ticket in 1...Queue.mostWaiting { _ = queue.enter(entry(ticket), at: start) }
-    #expect(queue.enter(entry(-1), at: start) == .full)
-    #expect(queue.enter(entry(-2, .reports), at: start) == .waits)
+    let verdicts = (1...20_000).map { queue.enter(entry($0, of: "\($0)"), at: start) }
+    #expect(verdicts.allSatisfy { $0 == .waits })
+    _ = queue.leave(entry(0).id, .clients, .answered, at: start)
+    #expect(tickets(queue.calls(at: start)) == [1])
+  }
+
+  @Test func `a client comes in after as many turns as others came before it`() {
+    var queue = Queue(most: 1)
+    // One address, nobody logged in: all of them share one turn.
+    for ticket in 0...1000 { _ = queue.enter(entry(ticket), at: start) }
+    for ticket in 2001...2003 {
+      var coming = entry(ticket)
+      coming.isComing = true
+      #expect(queue.enter(coming, at: start) == .waits)
+    }
+    var (order, last) = ([Int](), 0)
+    for _ in 1...8 {
+      _ = queue.leave(entry(last).id, .clients, .answered, at: start)
+      let called = tickets(queue.calls(at: start))
+      order += called
+      // Those inside have something to say again at once.
+      last = called[0]
+      if last < 2000 { _ = queue.enter(entry(last + 5000), at: start) }
+    }
+    #expect(order == [2001, 1, 2002, 2, 2003, 3, 4, 5])
+  }
+
+  @Test(arguments: [Queue.Ending.failed, .unasked])
+  func `a straggler says nothing of the question that tells whether the view is back`(
+    _ ending: ViewQueue.Ending
+  ) {
+    var queue = Queue(most: 8)
+    for ticket in 1...6 { _ = queue.enter(entry(ticket), at: start) }
+    for ticket in 1...5 { _ = queue.leave(entry(ticket).id, .clients, .failed, at: start) }
+    let later = start + .seconds(1)
+    #expect(queue.enter(entry(7), at: later) == .go)
+    #expect(queue.enter(entry(8), at: later) == .waits)
+    _ = queue.leave(entry(6).id, .clients, ending, at: later)
+    #expect(queue.calls(at: later + .seconds(3)) == [])
+    _ = queue.leave(entry(7).id, .clients, .failed, at: later + .seconds(3))
+    #expect(tickets(queue.calls(at: later + .seconds(3))) == [8])
   }
 
   @Test func `one that was called and not sent says nothing of the view`() {
@@ -187,7 +225,16 @@ struct ViewQueueTests {
       _ = queue.leave(.clients, .failed, at: start)
     }
     #expect(queue.enter(entry(2), at: start + .seconds(1)) == .go)
-    #expect(queue.leave(.clients, .unasked, at: start + .seconds(1)) == nil)
-    #expect(queue.isOpen && queue.underWay == 0)
+    #expect(queue.leave(entry(2).id, .clients, .unasked, at: start + .seconds(1)) == nil)
+    #expect(queue.openSince != nil && queue.underWay == 0)
+  }
+}
+
+extension ViewQueue {
+  /// One ends of which it does not matter which one it is.
+  fileprivate mutating func leave(
+    _ lane: ViewTerms.Lane, _ ending: Ending, at now: MonotonicTime
+  ) -> ViewCircuit.Change? {
+    leave(ID(worker: -1, ticket: -1), lane, ending, at: now)
   }
 }

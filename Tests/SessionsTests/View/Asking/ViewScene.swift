@@ -206,7 +206,8 @@ extension ViewOutcome {
   var words: String {
     switch self {
     case .answered(let answer): "answered \(answer.actions.count)"
-    case .refused(let refusal): "refused \(refusal.status)"
+    case .refused(let refusal, let mayHaveRun):
+      "refused \(refusal.status)" + (mayHaveRun ? ", may have run" : "")
     case .unusable(let failure): "unusable, \(failure.words)"
     case .failed(let failure): "failed, \(failure.words)"
     }

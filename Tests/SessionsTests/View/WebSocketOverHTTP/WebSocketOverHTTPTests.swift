@@ -78,6 +78,15 @@ struct WebSocketOverHTTPQuestionTests {
     #expect(fields(of: check)[2] == "Connection-Id: 00ff-1")
   }
 
+  @Test func `a state that another protocol has left makes no fields of its own`() {
+    let state = #"{"a":"1\r\nX-Admin: yes","b":"2\u0000","c d":"3","e":"4"}"#
+    let meta = fields(.receive([]), record(state)).filter { $0.hasPrefix("Meta-") }
+    #expect(meta == ["Meta-e: 4"])
+    var grip = GripState()
+    grip.set("a", to: "1\nb")
+    #expect(grip == GripState())
+  }
+
   @Test func `the first secret signs, and says whose session it is`() {
     let secrets = [Secret("a key of more than sixteen bytes"), Secret("another key of sixteen bytes")]
     let signed = fields(.receive([]), record(user: "ann"), secrets)
