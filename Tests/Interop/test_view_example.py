@@ -87,6 +87,18 @@ def test_who_is_not_let_in(site):
         assert caught.value.response.status_code == status
 
 
+OTHER = "another secret, as long as the one of the view"
+
+
+def test_another_secret_is_not_the_fault_of_the_client(site, start):
+    site.gateway = start(file=EXAMPLE / "routes.yaml", env={**site.env, "SLUICE_SECRET": OTHER})
+    with pytest.raises(InvalidStatus) as caught:
+        site.open("ann")
+    assert caught.value.response.status_code == 503
+    assert b"signature" not in caught.value.response.body
+    assert site.gateway.says("the view did not accept the signature", "compare the secret of the route with the view's")
+
+
 def test_a_visitor_cannot_ask_the_view(site):
     """The proxy leads to it, and takes away the fields with which the gateway signs."""
     answer = requests.post(site.gateway.http("/ws/rooms/lobby/"), json={"event": "check"}, headers={"X-Sluice-Signature": "v1=00"}, timeout=20)
@@ -100,7 +112,7 @@ def test_validate_asks_the_view(site):
 
     done = validate()
     assert done.returncode == 0, done.stdout + done.stderr
-    done = validate(SLUICE_SECRET="another secret, as long as the one of the view")
+    done = validate(SLUICE_SECRET=OTHER)
     assert done.returncode != 0 and "401" in done.stdout + done.stderr, done.stdout + done.stderr
 
 

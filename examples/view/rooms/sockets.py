@@ -167,7 +167,8 @@ class Socket:
         except RequestDataTooBig:
             return error(413, "the question is larger than DATA_UPLOAD_MAX_MEMORY_SIZE")
         if not self.unsigned and (mistake := mistake_of(request, body)):
-            return error(401, mistake)
+            # The field says that this is about the gateway, and not about its client.
+            return error(401, mistake, {"WWW-Authenticate": "Sluice"})
         self.question = json.loads(body)
         event = self.question["event"]
         if event == "check":  # `sluice validate --connect`
@@ -256,5 +257,5 @@ def encoded(content):
     return base64.b64encode(content).decode() if isinstance(content, bytes) else content
 
 
-def error(status, text):
-    return JsonResponse({"error": text}, status=status)
+def error(status, text, headers=None):
+    return JsonResponse({"error": text}, status=status, headers=headers)
