@@ -54,6 +54,8 @@ package struct ViewAnswer: Sendable, Equatable {
   package var user: String?
   /// Of *connect*, added to what is known.
   package var claims: JSON?
+  /// The most of them, as JSON text: each later question has them. Bytes.
+  static let longestClaims = 16 * 1024
   /// Of *connect*: one of those that the client offers.
   package var subprotocol: String?
   /// Holds until another answer says otherwise; nil if the answer says nothing. Only of `protocol: websocket-over-http`.

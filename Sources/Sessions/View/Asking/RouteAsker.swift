@@ -210,7 +210,8 @@ extension RouteAsker {
         return start(asked)
       }
       asked.state = .over
-      leave(asked, .failed, AnswerFault(reason: fault.reason, hint: fault.hint))
+      leave(
+        asked, fault.isOwn ? .unasked : .failed, AnswerFault(reason: fault.reason, hint: fault.hint))
       end(asked, ViewFailure(reason: fault.reason, mayHaveRun: fault.isSent))
     }
   }

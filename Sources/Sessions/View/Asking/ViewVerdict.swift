@@ -49,6 +49,7 @@ enum ViewVerdict: Sendable {
     _ answer: UpstreamFetcher.Answer, to question: ViewQuestion, by wire: any ViewWire
   ) -> ViewVerdict {
     do throws(AnswerFault) {
+      if let fault = answer.faultOfEncoding { throw fault }
       return .answered(try wire.answer(in: answer, to: question))
     } catch {
       return .unusable(error)
@@ -104,6 +105,16 @@ extension ViewQuestion {
 }
 
 extension UpstreamFetcher.Answer {
+  /// No question says that a compressed answer is understood.
+  fileprivate var faultOfEncoding: AnswerFault? {
+    guard body?.isEmpty == false,
+      let encoding = fields.members(of: "content-encoding").first(where: { $0.lowercased() != "identity" })
+    else { return nil }
+    return AnswerFault(
+      reason: "the answer has the Content-Encoding \"\(RequestObject.shown(encoding))\"",
+      hint: "have nothing compress the answers of the view, or only those to requests with Accept-Encoding")
+  }
+
   /// Whether it seems to come from somebody else than the view: a redirect, or a page.
   var isOfOthers: Bool {
     (300...399).contains(status)

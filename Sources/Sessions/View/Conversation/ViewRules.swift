@@ -1,3 +1,4 @@
+import DequeModule
 import GatewayConfig
 
 /// What a route's file says of the questions about one session.
@@ -76,7 +77,8 @@ struct WaitingMessages {
   /// The longest body of a question, as far as its messages make it. A longer message is asked about alone. Bytes.
   static let longestBody = 2 * 1024 * 1024
 
-  private var messages: [ViewQuestion.Message] = []
+  /// In the order of their numbers.
+  private var messages: Deque<ViewQuestion.Message> = []
   /// The memory that they take.
   private(set) var bytes = 0
 
@@ -93,9 +95,10 @@ struct WaitingMessages {
   /// These come first again.
   mutating func putBack(_ first: ArraySlice<ViewQuestion.Message>) {
     guard !first.isEmpty else { return }
-    messages.insert(contentsOf: first, at: 0)
+    let next = messages.first?.number ?? .max
+    messages.prepend(contentsOf: first)
     // Without an order several questions may come back.
-    messages.sort { $0.number < $1.number }
+    if (first.last?.number ?? 0) > next { messages.sort { $0.number < $1.number } }
     bytes += first.reduce(0) { $0 + $1.memory }
   }
 
@@ -107,9 +110,10 @@ struct WaitingMessages {
       guard count == 0 || length <= Self.longestBody else { break }
       count += 1
     }
-    let taken = Array(messages[..<count])
+    let taken = Array(messages.prefix(count))
+    messages.removeFirst(count)
     // Nothing is kept for a client that sends nothing more.
-    messages = count == messages.count ? [] : Array(messages[count...])
+    if messages.isEmpty { messages = [] }
     bytes -= taken.reduce(0) { $0 + $1.memory }
     return taken
   }

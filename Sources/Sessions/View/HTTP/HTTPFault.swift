@@ -9,4 +9,6 @@ struct HTTPFault: Error, Equatable {
   /// Whether the connection had been kept since an earlier request, and nothing of an answer came: the server may have closed it before
   /// the request arrived.
   var isOfKept = false
+  /// Whether the gateway has ended the request, as it does when it stops: that is no failure of the server.
+  var isOwn = false
 }

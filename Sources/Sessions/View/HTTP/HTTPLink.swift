@@ -28,6 +28,7 @@ final class HTTPLink {
   private var due = MonotonicTime(nanoseconds: 0)
   private var requests = 0
   private var hasServerEnded = false
+  private var hasGivenWay = false
   /// The limit of what is waited for.
   private var limit: Timer?
   /// Whether something of the request was sent.
@@ -104,12 +105,14 @@ final class HTTPLink {
   private static let timeToLeave = Duration.seconds(1)
 
   /// There is no answer.
-  func fail(_ reason: String, hint: String? = nil) {
+  ///
+  /// - Parameter isOwn: whether the gateway itself has ended the request.
+  func fail(_ reason: String, hint: String? = nil, isOwn: Bool = false) {
     guard state != .over else { return }
     if state == .connecting { links.forgetAddress() }
     let fault = HTTPFault(
       reason: reason, hint: hint, isSent: state == .asking,
-      isOfKept: state == .asking && requests > 1 && hasServerEnded && !reader.hasBegun)
+      isOfKept: state == .asking && requests > 1 && hasServerEnded && !reader.hasBegun, isOwn: isOwn)
     let completed = completed
     self.completed = nil
     end()
@@ -174,11 +177,14 @@ extension HTTPLink: ConnectionHandler {
 
   func drained() {}
 
+  func mustGiveWay() { hasGivenWay = true }
+
   func closed(_ reason: ConnectionEnd) {
     hasServerEnded = true
     switch state {
     case .asking where reason == .finished: take(reader.end())
-    case .connecting, .asking: fail(words(for: reason))
+    case .connecting, .asking:
+      fail(words(for: reason), isOwn: reason == .local && state == .asking && !hasGivenWay)
     case .kept, .leaving: end()
     case .over: break
     }
@@ -189,7 +195,8 @@ extension HTTPLink: ConnectionHandler {
     switch reason {
     case .failed(let code): return TransportFailure.text(code)
     case .finished: return "the server closed the connection"
-    case .local: return "the memory for unsent bytes is used up"
+    case .local where hasGivenWay: return "the memory for unsent bytes is used up"
+    case .local: return "the gateway has ended the connection"
     }
   }
 }

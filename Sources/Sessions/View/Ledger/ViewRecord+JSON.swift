@@ -38,9 +38,10 @@ struct RecordFault: Error, CustomStringConvertible {
 }
 
 extension ViewConfiguration {
-  /// Names the route among those of other processes: they have the same one if a route of the same name asks the same view.
+  /// Names the route among those of other processes: they have the same one if a route of the same name speaks the same protocol. Where it
+  /// asks its view may change with a start, and those who were there before are still told of.
   func recordKind(of route: String) -> String {
-    let text = "\(route)\u{0}\(question.shownURL)\u{0}\(wire.rawValue)"
+    let text = "\(route)\u{0}\(wire.rawValue)"
     return String(SHA256.hash(data: Array(text.utf8)).hexadecimal.prefix(32))
   }
 }
@@ -83,12 +84,14 @@ struct FoundRecord {
   /// The longest record that is read, and the longest text in it. Bytes.
   static let longest = 1 << 20
   private static let longestText = 64 << 10
+  /// The most levels and values: those of claims and answers, which have 64 levels and 32 KiB at most, and of all groups and captures.
+  private static let (deepest, most) = (72, 50_000)
 
   init(_ taken: TakenRecord, on route: SessionRoute) throws(RecordFault) {
     guard taken.content.count <= Self.longest else { throw RecordFault("it is too long") }
     let json: JSON
     do throws(JSONFault) {
-      json = try JSON.parse(taken.content.rawBytes, values: 50_000)
+      json = try JSON.parse(taken.content.rawBytes, depth: Self.deepest, values: Self.most)
     } catch {
       throw RecordFault("it is not JSON")
     }

@@ -83,6 +83,13 @@ struct JSONViewAnswer {
       guard case .object = claims else {
         throw PublishRefusal(malformed: "\"claims\" in the answer must be an object")
       }
+      let length = claims.bytes.count
+      guard length <= ViewAnswer.longestClaims else {
+        throw PublishRefusal(
+          malformed:
+            "\"claims\" in the answer has \(length) bytes, and at most \(ViewAnswer.longestClaims) are possible"
+        )
+      }
       answer.claims = claims
     }
     if let chosen = object.present("subprotocol") {
