@@ -105,7 +105,7 @@ struct ServerAddressTests {
         while told.words.isEmpty { _ = reactor.turnOnce(at: reactor.now) }
         #expect(told.words == ["\(ConnectionEnd.failed(ECONNREFUSED))"])
       } catch {
-        #expect(error == .cannotConnect(ECONNREFUSED))
+        #expect(error as? TransportFailure == .cannotConnect(ECONNREFUSED))
       }
     }
   }
