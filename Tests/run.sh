@@ -23,7 +23,7 @@ validate_all() {
 part "format lint" make --no-print-directory lint
 part "build, warnings are errors" swift build --build-tests
 # Tests that wait for tasks, or have a time limit, do not share the two or three threads of Swift's tasks with long computations.
-waiting="GatewayServerTests|PublishEndpointTests|SharedQuestionsTests|ExchangeTests|HTTPConnectionTests|HTTPRelayTests|SessionTests|PendingConnectionTests|WorkerTests"
+waiting="GatewayServerTests|PublishEndpointTests|SharedQuestionsTests|ExchangeTests|HTTPConnectionTests|HTTPRelayTests|SessionTests|PendingConnectionTests|WorkerTests|RedisHistoryTests|RedisRecordsTests"
 timed="RouterTests|TableAnalysisTests|RendererTests"
 part "unit tests" swift test --disable-xctest --skip-build --skip "UpstreamFuzzTests|$waiting|$timed"
 part "unit tests that wait" swift test --disable-xctest --skip-build --filter "$waiting"

@@ -17,6 +17,7 @@ struct ViewRecordTests {
     let served = try ConfigurationLoader.configuration(
       of: """
         installed_apps: [view]
+        channel_layers: {default: {backend: memory}}
         applications:
           main:
             websocket:
@@ -66,14 +67,14 @@ struct ViewRecordTests {
     #expect(try found(record) == record)
   }
 
-  @Test(arguments: 0..<50)
+  @Test(arguments: 0..<10)
   func `whatever is admitted comes back`(_ seed: UInt64) throws {
     var random = SplitMix(seed: seed)
-    for _ in 0..<40 {
+    for _ in 0..<10 {
       var values = Int.random(in: 1...4000, using: &random)
       let claims = JSON.object([
         .init(key: text(&random), value: value(&random, depth: 0, &values)),
-        .init(key: "all", value: .array((0..<values).map { _ in value(&random, depth: 62, &values) })),
+        .init(key: "all", value: .array((0..<max(values, 0)).map { _ in value(&random, depth: 62, &values) })),
       ])
       guard let admitted = try? answer(#"{"claims": \#(String(decoding: claims.bytes, as: UTF8.self))}"#)
       else {
