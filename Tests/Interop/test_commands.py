@@ -181,7 +181,7 @@ channel_layers: {default: {backend: memory}}
 applications:
   main:
     http:
-      - {path: e/, events: {group: room, events: {job.done: event}, deliver: {job.done: {close: 1000}}}}
+      - {path: e/, events: {group: room, templates: {job.done: event}, deliver: {job.done: {close: 1000}}}}
     websocket:
       - path: a/
         consumer: chat

@@ -121,14 +121,14 @@ def test_what_a_route_drops_is_one_line_with_the_nearest_type(gateway):
         for _ in range(3):
             post(gateway, {"group": "chat_dropped", "event": {"type": "order.payd", "id": 7}})
             post(gateway, {"group": "news", "event": {"type": "broadcast.message"}})
-            post(gateway, {"group": "news", "event": {"type": "tick", "data": {"n": 1}}})
+            post(gateway, {"group": "news", "event": {"type": "tick", "data": {"m": 1}}})
         post(gateway, {"group": "chat_dropped", "event": {"type": "chat.message", "message": "end"}})
         assert one.message() == "end"
     (unknown,) = wait_until(lambda: lines("order.payd"))
     assert "route=rooms" in unknown and 'did you mean' in unknown and "order.paid" in unknown
     # Once for each of the two routes.
     assert len([line for line in wait_until(lambda: lines("broadcast.message")) if 'neither' in line]) == 2
-    assert [("data.n" in line, "{data}" in line) for line in lines("tick") if "without a field" in line] == [(True, True)]
+    assert ["data.n" in line for line in lines("tick") if "without a field" in line] == [True]
 
 
 # Users (Sluice names the sender, not the user)

@@ -122,7 +122,7 @@ class ChatTests(SocketTestCase):
         self.room.delete()
         self.assertEqual(gateway.receive({"text": "hello"}).json(), closed)
         Room.objects.create(slug="lobby")
-        self.ann.delete()
+        get_user_model().objects.filter(pk=self.ann.pk).delete()
         self.assertEqual(gateway.receive({"text": "hello"}).json(), closed)
         with self.assertLogs("django.request", "WARNING"):
             self.assertEqual(self.gateway().connect().status_code, 403)

@@ -38,10 +38,10 @@ struct RecordFault: Error, CustomStringConvertible {
 }
 
 extension ViewConfiguration {
-  /// Names the route among those of other processes: they have the same one if a route of the same name speaks the same protocol. Where it
-  /// asks its view may change with a start, and those who were there before are still told of.
+  /// Names the route among those of other processes: they have the same one if a route of the same name asks at the same place in the same
+  /// protocol. What one view was told of is not reported to another one.
   func recordKind(of route: String) -> String {
-    let text = "\(route)\u{0}\(wire.rawValue)"
+    let text = "\(route)\u{0}\(question.shownURL)\u{0}\(wire.rawValue)"
     return String(SHA256.hash(data: Array(text.utf8)).hexadecimal.prefix(32))
   }
 }
