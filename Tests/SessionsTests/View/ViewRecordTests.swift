@@ -74,7 +74,8 @@ struct ViewRecordTests {
       var values = Int.random(in: 1...4000, using: &random)
       let claims = JSON.object([
         .init(key: text(&random), value: value(&random, depth: 0, &values)),
-        .init(key: "all", value: .array((0..<max(values, 0)).map { _ in value(&random, depth: 62, &values) })),
+        .init(
+          key: "all", value: .array((0..<max(values, 0)).map { _ in value(&random, depth: 62, &values) })),
       ])
       guard let admitted = try? answer(#"{"claims": \#(String(decoding: claims.bytes, as: UTF8.self))}"#)
       else {

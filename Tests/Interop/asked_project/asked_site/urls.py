@@ -18,7 +18,7 @@ def echo_events(request):
     """The same in the protocol of pushpin: each event comes back as it was."""
     answer = HttpResponse(request.body, content_type="application/websocket-events")
     if request.body.startswith(b"OPEN"):
-        answer["Sec-WebSocket-Extensions"] = "grip"
+        answer["Sec-WebSocket-Extensions"] = 'grip; message-prefix=""'
     return answer
 
 
