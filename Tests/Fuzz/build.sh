@@ -59,7 +59,7 @@ build() {
     resp) target resp "Transport" "" Sources/RedisClient/RESP ;;
     wsevents)
       target wsevents "Bytes JSON Crypto WebSocketCore" z Sources/Sessions/View/WebSocketOverHTTP/WebSocketEvent.swift \
-        Sources/Sessions/View/WebSocketOverHTTP/Grip{Control,Extension,State}.swift Sources/Sessions/View/HTTP/HeaderField+Legal.swift
+        Sources/Sessions/View/WebSocketOverHTTP/Grip{Control,Extension,State}.swift
       ;;
     yaml)
       target yaml "Bytes JSON" yaml $configuration/{YAML,Source,Sequence+Unique.swift} $here/StandIns/GroupTable.swift \

@@ -117,7 +117,7 @@ struct AnswerRules {
   /// Checks what the decoder does not: characters in a field that would end its line, and transfer codings that would be lost.
   private static func check(_ fields: HTTPHeaders) throws(UpstreamFault) {
     for (name, value) in fields {
-      guard name.utf8.allSatisfy(isInField), value.utf8.allSatisfy(isInField), !value.hasTooManyMarks else {
+      guard name.utf8.allSatisfy(\.isInFieldValue), value.utf8.allSatisfy(\.isInFieldValue), !value.hasTooManyMarks else {
         throw .field(String(name.unicodeScalars.map { $0.value < 0x20 ? "?" : Character($0) }))
       }
     }
@@ -125,9 +125,5 @@ struct AnswerRules {
     guard codings.isEmpty || codings.map({ $0.lowercased() }) == ["chunked"] else {
       throw .coding(codings.joined(separator: ", "))
     }
-  }
-
-  private static func isInField(_ byte: UInt8) -> Bool {
-    byte >= 0x20 && byte != 0x7F || byte == UInt8(ascii: "\t")
   }
 }

@@ -153,7 +153,7 @@ public struct BodyReader: Sendable {
       place = .failed(.headTooLong)
       return
     }
-    if byte < 0x20 && byte != UInt8(ascii: "\t") || byte == 0x7F { failInField() }
+    if !byte.isInFieldValue { failInField() }
   }
 
   private mutating func failInField() {

@@ -42,7 +42,7 @@ struct GripState: Sendable, Equatable {
   ///   - name: in lower case.
   ///   - value: empty to remove it. One that no field can have is passed over.
   mutating func set(_ name: String, to value: String) {
-    guard HeaderField(name: name, value: value).hasLegalValue else { return }
+    guard value.utf8.allSatisfy(\.isInFieldValue) else { return }
     let place = meta.firstIndex { $0.name == name }
     switch (place, value.isEmpty) {
     case (let place?, true): meta.remove(at: place)
