@@ -39,21 +39,9 @@ extension EventTemplate {
       JSONText.append(string: text, to: &bytes)
     case .constant(let value): value.append(to: &bytes)
     case .array(let elements):
-      bytes.append(UInt8(ascii: "["))
-      for (index, element) in elements.enumerated() {
-        if index > 0 { bytes.append(UInt8(ascii: ",")) }
-        element.append(event, to: &bytes, unfit)
-      }
-      bytes.append(UInt8(ascii: "]"))
+      JSONText.append(list: elements, to: &bytes) { $0.append(event, to: &$1, unfit) }
     case .object(let members):
-      bytes.append(UInt8(ascii: "{"))
-      for (index, member) in members.enumerated() {
-        if index > 0 { bytes.append(UInt8(ascii: ",")) }
-        JSONText.append(string: member.key, to: &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        member.value.append(event, to: &bytes, unfit)
-      }
-      bytes.append(UInt8(ascii: "}"))
+      JSONText.append(object: members, name: \.key, to: &bytes) { $0.value.append(event, to: &$1, unfit) }
     }
   }
 

@@ -30,6 +30,33 @@ package enum JSONText {
     text.append(UInt8(ascii: "\""))
   }
 
+  /// Appends a list whose elements the closure appends.
+  package static func append<Element>(
+    list: [Element], to text: inout [UInt8], _ append: (Element, inout [UInt8]) -> Void
+  ) {
+    text.append(UInt8(ascii: "["))
+    for (index, element) in list.enumerated() {
+      if index > 0 { text.append(UInt8(ascii: ",")) }
+      append(element, &text)
+    }
+    text.append(UInt8(ascii: "]"))
+  }
+
+  /// Appends an object whose values the closure appends.
+  package static func append<Member>(
+    object: [Member], name: (Member) -> String, to text: inout [UInt8],
+    _ append: (Member, inout [UInt8]) -> Void
+  ) {
+    text.append(UInt8(ascii: "{"))
+    for (index, member) in object.enumerated() {
+      if index > 0 { text.append(UInt8(ascii: ",")) }
+      self.append(string: name(member), to: &text)
+      text.append(UInt8(ascii: ":"))
+      append(member, &text)
+    }
+    text.append(UInt8(ascii: "}"))
+  }
+
   private static func append(escaped byte: UInt8, to text: inout [UInt8]) {
     text.append(UInt8(ascii: "\\"))
     switch byte {
@@ -76,22 +103,9 @@ extension JSON {
     // The description is the shortest text that reads as the same number.
     case .double(let value): text.append(contentsOf: (value.isFinite ? value.description : "null").utf8)
     case .string(let value): JSONText.append(string: value, to: &text)
-    case .array(let elements):
-      text.append(UInt8(ascii: "["))
-      for (index, element) in elements.enumerated() {
-        if index > 0 { text.append(UInt8(ascii: ",")) }
-        element.append(to: &text)
-      }
-      text.append(UInt8(ascii: "]"))
+    case .array(let elements): JSONText.append(list: elements, to: &text) { $0.append(to: &$1) }
     case .object(let members):
-      text.append(UInt8(ascii: "{"))
-      for (index, member) in members.enumerated() {
-        if index > 0 { text.append(UInt8(ascii: ",")) }
-        JSONText.append(string: member.key, to: &text)
-        text.append(UInt8(ascii: ":"))
-        member.value.append(to: &text)
-      }
-      text.append(UInt8(ascii: "}"))
+      JSONText.append(object: members, name: \.key, to: &text) { $0.value.append(to: &$1) }
     }
   }
 }

@@ -60,21 +60,9 @@ struct MessageFilling<Session: ConsumerSession> {
     case .text(let parts): JSONText.append(string: text(parts, payload), to: &bytes)
     case .constant(let value): value.append(to: &bytes)
     case .array(let elements):
-      bytes.append(UInt8(ascii: "["))
-      for (index, element) in elements.enumerated() {
-        if index > 0 { bytes.append(UInt8(ascii: ",")) }
-        append(element, payload, to: &bytes)
-      }
-      bytes.append(UInt8(ascii: "]"))
+      JSONText.append(list: elements, to: &bytes) { append($0, payload, to: &$1) }
     case .object(let members):
-      bytes.append(UInt8(ascii: "{"))
-      for (index, member) in members.enumerated() {
-        if index > 0 { bytes.append(UInt8(ascii: ",")) }
-        JSONText.append(string: member.key, to: &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        append(member.value, payload, to: &bytes)
-      }
-      bytes.append(UInt8(ascii: "}"))
+      JSONText.append(object: members, name: \.key, to: &bytes) { append($0.value, payload, to: &$1) }
     }
   }
 
