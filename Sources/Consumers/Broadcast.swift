@@ -49,13 +49,6 @@ public final class Broadcast: Sendable {
   }
 
   func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
-    let handler = event.handler
-    if let rendering = events.render(event, as: handler, for: receiver, into: frames) { return rendering }
-    switch handler {
-    case Self.eventType: return events.message(event, frames.appendMessage(of: event))
-    // One of the route's groups may be shared with a chat route.
-    case Chat.eventType: return events.chatMessage(event, Chat.render(event, into: frames))
-    default: return events.unknown(event)
-    }
+    events.renderUnsigned(event, for: receiver, into: frames)
   }
 }

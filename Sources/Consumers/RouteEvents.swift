@@ -108,6 +108,18 @@ struct RouteEvents: Sendable {
     }
   }
 
+  /// Renders the event for clients that see frames as they were published, without their sender. One of the route's groups may be shared
+  /// with a chat route.
+  func renderUnsigned(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
+    let handler = event.handler
+    if let rendering = render(event, as: handler, for: receiver, into: frames) { return rendering }
+    switch handler {
+    case Broadcast.eventType: return message(event, frames.appendMessage(of: event))
+    case Chat.eventType: return chatMessage(event, Chat.render(event, into: frames))
+    default: return unknown(event)
+    }
+  }
+
   // MARK: - What does not fit
 
   /// Handles an event that the route does not know.

@@ -22,12 +22,6 @@ public final class ViewAnswered: Sendable {
   }
 
   func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
-    let handler = event.handler
-    if let rendering = events.render(event, as: handler, for: receiver, into: frames) { return rendering }
-    switch handler {
-    case Broadcast.eventType: return events.message(event, frames.appendMessage(of: event))
-    case Chat.eventType: return events.chatMessage(event, Chat.render(event, into: frames))
-    default: return events.unknown(event)
-    }
+    events.renderUnsigned(event, for: receiver, into: frames)
   }
 }
