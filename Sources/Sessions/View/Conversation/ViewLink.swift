@@ -163,9 +163,12 @@ final class ViewLink {
   /// What is known of the session now.
   private var known: ViewRecord {
     var record = record
-    if let session { record.groups = session.groupNames }
+    record.groups = groups
     return record
   }
+
+  /// What it is in now, or was in last.
+  private var groups: [String] { session?.groupNames ?? record.groups }
 
   // MARK: - Events
 
@@ -373,7 +376,7 @@ extension ViewLink {
   /// Tells the register what is known of the session now, where that is not what it knows, and is kept anywhere.
   func noteChange() {
     guard isNoted, session != nil, route.keptRecords != nil else { return }
-    guard isChanged || known.groups.hashValue != notedGroups else { return }
+    guard isChanged || groups.hashValue != notedGroups else { return }
     writeChange()
   }
 
