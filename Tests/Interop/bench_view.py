@@ -20,17 +20,14 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
-import requests
-
 from bench_ask import processor_seconds
 from bench_proxy import family, need, pin
-from conftest import ROOT, SLUICE, Gateway
+from conftest import SLUICE, Gateway
 from grip import Pushpin
-from redis_stack import free_port, wait_until
+from views import SOCKETS, SyncProject
 from wsgi import SECRET, ChannelsProject
 
 FOLDER = pathlib.Path(__file__).parent / "asked_project"
-SOCKETS = ROOT / "examples/view/rooms/sockets.py"
 CLIENTS, WARM_UP, SECONDS = 16, 1.0, 3.0
 ROUTES = """
 installed_apps: [view]
@@ -43,7 +40,6 @@ applications:
       - {path: unix/, consumer: view, url: "unix:SOCKET:/ws/", secret: "SECRET", on: [receive], in_flight: FLIGHT}
       - {path: grip/, consumer: view, url: "http://127.0.0.1:TCP/grip/", secret: "SECRET", protocol: websocket-over-http, in_flight: FLIGHT}
 """
-WORKERS = 2
 
 
 @dataclass
@@ -69,26 +65,12 @@ class Uvicorn(ChannelsProject):
         return ["uvicorn", f"{site}.asgi:application", "--port", "0", "--no-access-log", "--loop", "asyncio"]
 
 
-class Gunicorn:
-    """Sync workers, over TCP and over a Unix socket at once."""
+class Gunicorn(SyncProject):
+    """Over TCP and over a Unix socket at once."""
 
-    def __init__(self, home: pathlib.Path, env: dict):
-        home.mkdir()
-        self.port, self.socket = free_port(), home / "view.sock"
-        command = [sys.executable, "-m", "gunicorn", "asked_site.wsgi", "--bind", f"127.0.0.1:{self.port}", "--bind", f"unix:{self.socket}"]
-        command += ["--workers", str(WORKERS), "--worker-tmp-dir", str(home), "--no-control-socket"]
-        self.process = subprocess.Popen(command, env=env, cwd=home, stderr=subprocess.DEVNULL)
-        wait_until(self.answers, 20, "gunicorn answers")
-
-    def answers(self) -> bool:
-        try:
-            return requests.get(f"http://127.0.0.1:{self.port}/ready/", timeout=5).ok
-        except OSError:
-            return False
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
+    def server(self, site: str, home: pathlib.Path) -> list[str]:
+        self.socket = home / "view.sock"
+        return [*super().server(site, home), "--bind", f"unix:{self.socket}"]
 
 
 def load(case: Case) -> Run:
@@ -115,15 +97,11 @@ def code(home: pathlib.Path) -> pathlib.Path:
 
 def cases(home: pathlib.Path, running: list) -> list[Case]:
     folder = code(home)
-    env = {
-        **os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "DJANGO_SETTINGS_MODULE": "asked_site.settings",
-        "DATABASE": str(home / "db.sqlite3"), "SECRET_KEY": SECRET,
-    }  # fmt: skip
-    gunicorn = Gunicorn(home / "gunicorn", env)
+    gunicorn = Gunicorn(home / "gunicorn", folder, "asked_site", None, "/ready/")
     running.append(gunicorn)
     back = family(gunicorn.process.pid)
     file = home / "routes.yaml"
-    places = {"TCP": str(gunicorn.port), "SOCKET": str(gunicorn.socket), "SECRET": SECRET, "FLIGHT": str(WORKERS)}
+    places = {"TCP": str(gunicorn.port), "SOCKET": str(gunicorn.socket), "SECRET": SECRET, "FLIGHT": str(SyncProject.workers)}
     routes = ROUTES
     for name, value in places.items():
         routes = routes.replace(name, value)

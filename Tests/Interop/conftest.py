@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-pytest_plugins = ["redis_stack"]
+pytest_plugins = ["redis_stack", "views"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))

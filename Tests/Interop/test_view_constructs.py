@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 
 from redis_stack import RedisGateway
 from tokens import simple_jwt
-from views import SECRET, House
+from views import SECRET
 from wsgi import SECRET as DJANGO_SECRET
 
 ROUTES = r"""
@@ -61,13 +61,6 @@ applications:
           said: event
           pointed: {x: "{x}"}
 """
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("house"))
-    yield house
-    house.stop()
 
 
 @pytest.fixture

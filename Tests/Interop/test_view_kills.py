@@ -48,13 +48,6 @@ def redis_layer(redis: RedisServer) -> str:
     return json.dumps({"backend": "channels_redis.core.RedisChannelLayer", "config": {"hosts": [redis.url()]}})
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("house"))
-    yield house
-    house.stop()
-
-
 @pytest.fixture
 def servers():
     """Hostile views and boxes. They end after the gateways, which still report to them who has gone."""

@@ -16,13 +16,6 @@ from wsgi import SECRET as DJANGO_SECRET
 both = pytest.mark.parametrize("stage", ["before", "after"])
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("house"))
-    yield house
-    house.stop()
-
-
 class Page:
     """What a page does: it is logged in, has one socket, and sends and hears JSON."""
 

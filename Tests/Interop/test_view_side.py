@@ -18,7 +18,7 @@ import requests
 
 from conftest import ROOT
 from redis_stack import wait_until
-from views import SOCKETS, Asker, House, signed
+from views import SOCKETS, Asker, signed
 
 EXAMPLE = ROOT / "examples/view"
 SECRET = "the secret of the example, as long as one"
@@ -62,13 +62,6 @@ def project(tmp_path_factory):
     server.count = lambda model: int(manage(env, "shell", "--no-imports", "-c", f"from rooms.models import *; print({model}.objects.count())"))
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("house"))
-    yield house
-    house.stop()
 
 
 def asker(project) -> Asker:

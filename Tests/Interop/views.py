@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import time
 
+import pytest
 import requests
 
 from conftest import ROOT
@@ -137,3 +138,10 @@ class House:
         for server in self.running.values():
             server.stop()
         self.redis.stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("house"))
+    yield house
+    house.stop()
