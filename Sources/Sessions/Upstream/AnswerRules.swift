@@ -117,7 +117,9 @@ struct AnswerRules {
   /// Checks what the decoder does not: characters in a field that would end its line, and transfer codings that would be lost.
   private static func check(_ fields: HTTPHeaders) throws(UpstreamFault) {
     for (name, value) in fields {
-      guard name.utf8.allSatisfy(\.isInFieldValue), value.utf8.allSatisfy(\.isInFieldValue), !value.hasTooManyMarks else {
+      guard name.utf8.allSatisfy(\.isInFieldValue), value.utf8.allSatisfy(\.isInFieldValue),
+        !value.hasTooManyMarks
+      else {
         throw .field(String(name.unicodeScalars.map { $0.value < 0x20 ? "?" : Character($0) }))
       }
     }

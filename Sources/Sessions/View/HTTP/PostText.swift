@@ -13,7 +13,9 @@ struct PostText {
     bytes.append(text: request.target)
     append(" HTTP/1.1\r\n")
     for field in request.fields {
-      guard field.name.utf8.allSatisfy(Token.has), field.value.utf8.allSatisfy(\.isInFieldValue) else { return nil }
+      guard field.name.utf8.allSatisfy(Token.has), field.value.utf8.allSatisfy(\.isInFieldValue) else {
+        return nil
+      }
       bytes.append(text: field.name)
       append(": ")
       // A field of the client may have bytes that are not UTF-8.
