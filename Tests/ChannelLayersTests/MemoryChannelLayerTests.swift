@@ -92,8 +92,15 @@ struct MemoryChannelLayerTests {
         return member.undelivered
       }
     }
+    // What is published has a queue beside that of the orders: only once the reactor stands at the gate
+    // is nothing taken from it.
     let gate = DispatchSemaphore(value: 0)
-    ends[1].work.post { _ in gate.wait() }
+    await withCheckedContinuation { (standing: CheckedContinuation<Void, Never>) in
+      ends[1].work.post { _ in
+        standing.resume()
+        gate.wait()
+      }
+    }
     let refused = await publish(5)
     gate.signal()
     // Two of them are more than what may wait.
