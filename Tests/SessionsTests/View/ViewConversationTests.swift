@@ -277,6 +277,13 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     #expect(conversation.next(failed(1, mayHaveRun: mayHaveRun)) == [step])
   }
 
+  @Test func `a view that answers each attempt with an error is not said to be silent`() {
+    var conversation = open { $0 = .onFailure(.wait, repeats: true) }
+    _ = conversation.next(said())
+    let failure = ViewFailure(reason: "the server answered 500", mayHaveRun: true, isOfView: true)
+    #expect(conversation.next(.answered(.receive(1), .failed(failure))) == [.end(.viewFailing)])
+  }
+
   @Test func `after a reply the next message is asked about`() {
     var conversation = open { $0.onFailure = .reply }
     _ = conversation.next(said())

@@ -278,7 +278,8 @@ extension RouteAsker {
         asked, ViewFailure(reason: fault.reason, mayHaveRun: false, retryAfter: after), isAnswered: true)
     case .broken(let fault):
       note(fault, of: asked, isAway: isAway)
-      end(asked, ViewFailure(reason: fault.reason, mayHaveRun: true), isAnswered: true)
+      end(
+        asked, ViewFailure(reason: fault.reason, mayHaveRun: true, isOfView: !isAway), isAnswered: true)
     }
   }
 

@@ -327,7 +327,7 @@ extension ViewConversation {
     case .reply:
       guard isOpen else { return }
       steps.append(.reply((isLost ? CloseReason.messageUncertain : .messageUnhandled).text))
-    case .wait where !isLost: end(.viewAway, &steps)
+    case .wait where !isLost: end(failure.isOfView ? .viewFailing : .viewAway, &steps)
     case .wait, .close: end(isLost ? .messageUncertain : .messageUnhandled, &steps)
     }
   }

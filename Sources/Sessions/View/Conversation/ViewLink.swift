@@ -404,7 +404,14 @@ extension ViewLink {
 
   private func end(_ reason: CloseReason) {
     guard let session else { return }
-    worker.process.log.tell(of: reason, "a view did not answer: its session ends", ["route": "\(route.name)"])
+    if let level = reason.level {
+      worker.process.log.log(
+        "a view did not handle a message: its session ends", at: level, paced: worker.process.viewPace,
+        [
+          "route": "\(route.name)", "code": "\(reason.code.rawValue)", "reason": "\(reason.text)",
+          "address": "\(record.address)",
+        ])
+    }
     session.close(reason)
   }
 

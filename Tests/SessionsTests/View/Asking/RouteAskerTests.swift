@@ -391,6 +391,27 @@ struct RouteAskerTests {
     }
   }
 
+  @Test func `an error of the view is told of at the first attempt, and what came of it says whose it was`()
+    async throws
+  {
+    try await ViewScene.run { scene in
+      var failure: ViewFailure?
+      _ = scene.askers[0].ask(.receive, terms(.always, patience: .milliseconds(300))) { outcome in
+        if case .failed(let found) = outcome { failure = found }
+      }
+      let (socket, _) = try scene.serve(.answer(500, "text/html", "<h1>Server Error (500)</h1>"))
+      scene.settle()
+      #expect(failure == nil)
+      #expect(
+        scene.lines.all == ["warning an upstream did not answer as expected: the server answered 500"])
+      scene.pass(.milliseconds(300))
+      _ = try scene.request(on: socket)
+      scene.send(.answer(500, body: "{}"), on: socket)
+      scene.settle()
+      #expect(failure == ViewFailure(reason: "the server answered 500", mayHaveRun: true, isOfView: true))
+    }
+  }
+
   @Test func `one that is forgotten while it waits is never sent`() async throws {
     try await ViewScene.run(inFlight: 1) { scene in
       scene.ask("one")
