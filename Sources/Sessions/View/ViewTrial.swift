@@ -47,7 +47,8 @@ package struct ViewTrial: Sendable {
     do {
       if let fault = fault(of: try await ask(server, request), to: request, wire) { return fault }
     } catch {
-      return Fault(text: PeerFault(error, of: .server).description, hint: hint(for: error))
+      let fault = PeerFault(error, of: .server)
+      return Fault(text: fault.description, hint: fault.hintOfTrust ?? hint(for: error))
     }
     guard let forged = forgedRequest, let answer = try? await ask(server, forged) else { return nil }
     return Self.fault(ofAnswerToForged: answer.status)

@@ -185,19 +185,21 @@ extension HTTPLink: ConnectionHandler {
     switch state {
     case .asking where reason == .finished: take(reader.end())
     case .connecting, .asking:
-      fail(words(for: reason), isOwn: reason == .local && state == .asking && !hasGivenWay)
+      let fault = connection?.tlsFault.map { PeerFault($0, of: .server) }
+      fail(
+        fault?.description ?? words(for: reason), hint: fault?.hintOfTrust,
+        isOwn: reason == .local && state == .asking && !hasGivenWay)
     case .kept, .leaving: end()
     case .over: break
     }
   }
 
   private func words(for reason: ConnectionEnd) -> String {
-    if let fault = connection?.tlsFault { return PeerFault(fault, of: .server).description }
     switch reason {
-    case .failed(let code): return TransportFailure.text(code)
-    case .finished: return "the server closed the connection"
-    case .local where hasGivenWay: return "the memory for unsent bytes is used up"
-    case .local: return "the gateway has ended the connection"
+    case .failed(let code): TransportFailure.text(code)
+    case .finished: "the server closed the connection"
+    case .local where hasGivenWay: "the memory for unsent bytes is used up"
+    case .local: "the gateway has ended the connection"
     }
   }
 }
