@@ -28,7 +28,7 @@ enum ViewVerdict: Sendable {
     }
     let page = DjangoPage(answer, to: Question(target: request.target, fields: request.fields))
     let found = AnswerFault(
-      reason: page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: request.target))
+      reason: page?.found ?? answer.found, hint: page?.hintToView ?? answer.hint(for: request.target))
     if let fault = Self.faultOfRequest(answer, size: size) ?? (page?.standsBefore == true ? found : nil) {
       self = .unheard(fault)
       return
