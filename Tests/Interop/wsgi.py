@@ -34,7 +34,9 @@ class Project:
         }
         migrate = (
             "import django; django.setup()\n"
-            "from django.core.management import call_command; call_command('migrate', run_syncdb=True, verbosity=0)\n"
+            "from django.core.management import call_command; call_command('migrate', verbosity=0)\n"
+            # The tables of apps without migrations come last, because they refer to others.
+            "call_command('migrate', run_syncdb=True, verbosity=0)\n"
         )
         if set_up is not None:
             subprocess.run([sys.executable, "-c", migrate + set_up], env=self.env, check=True, timeout=120)
