@@ -1,4 +1,4 @@
-"""A Django project under gunicorn or Daphne, for tests that need a real one."""
+"""A Django project under gunicorn, Daphne or uvicorn, for tests that need a real one."""
 
 import os
 import pathlib
@@ -43,7 +43,7 @@ class Project:
         command = [sys.executable, "-m", *self.server(site, home)]
         self.process = subprocess.Popen(command, env=self.env, cwd=home, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
-            if found := re.search(r"(?:Listening at: https?://|Listening on TCP address )127.0.0.1:(\d+)", line):
+            if found := re.search(r"(?:Listening at: https?://|Listening on TCP address |Uvicorn running on http://)127.0.0.1:(\d+)", line):
                 self.port = int(found[1])
                 break
         else:
