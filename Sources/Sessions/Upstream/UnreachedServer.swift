@@ -55,7 +55,7 @@ extension AnswerFault {
 
   static let notAccepted = "the server did not accept the connection in time"
   private static let trustHint =
-    "name a file with the authority of the certificate in tls: {ca: FILE}, beside the URL"
+    "write a name that the certificate has in the URL, and name the authority that has signed it in tls: {ca: FILE}"
 }
 
 extension UpstreamFailures {

@@ -94,7 +94,7 @@ final class HTTPLink {
     case .anotherRequest where connection?.hasUnsent == false && links.mayKeep(self):
       state = .kept
       limit?.schedule(after: links.upstream.idleTimeout)
-    case .endOfServer where connection?.hasUnsent == false:
+    case .endOfServer where connection?.hasUnsent == false && links.waitsForEnds:
       state = .leaving
       limit?.schedule(after: Self.timeToLeave)
     case .anotherRequest, .endOfServer, .nothing: end()

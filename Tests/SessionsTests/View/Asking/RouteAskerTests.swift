@@ -541,6 +541,36 @@ struct RouteAskerTests {
     }
   }
 
+  @Test func `towards the end of a stop only reports are asked, and what is under way is waited for`()
+    async throws
+  {
+    try await ViewScene.run(inFlight: 2) { scene in
+      var report = terms(.always, patience: .seconds(30))
+      report.lane = .reports
+      for name in ["one", "two", "three"] {
+        scene.ask(name, .receive, terms(.always, patience: .seconds(30)))
+      }
+      scene.ask("report", .receive, report)
+      let (one, two) = (try scene.accept(), try scene.accept())
+      for socket in [one, two] { _ = try scene.request(on: socket) }
+      // The second one is to be asked again.
+      scene.send(.answer(503, body: "{}"), on: two)
+      scene.settle()
+      _ = try scene.request(on: two)
+      scene.send(.answer(503, body: "{}"), on: two)
+      scene.settle()
+      scene.askers[0].askReportsOnly()
+      scene.settle()
+      #expect(Set(scene.outcomes.map { $0.prefix(3) }) == ["two", "thr"])
+      scene.send(.empty, on: one)
+      #expect(try scene.outcome(3).last == "one: answered 0")
+      _ = try scene.request(on: two)
+      scene.send(.empty, on: two)
+      #expect(try scene.outcome(4).last == "report: answered 0")
+      #expect(scene.askers[0].isIdle)
+    }
+  }
+
   @Test func `a route whose view never answers does not hold up another one`() async throws {
     try await ViewScene.run(inFlight: 2) { scene in
       var other = scene.view.configuration
