@@ -538,9 +538,9 @@ bool tls_session_begin(tls_session *session) {
 
 // What was wrong with the server's certificate says more than that something was.
 static const char *words_for_fault(tls_session *session) {
-    unsigned long code = ERR_peek_error();
-    if (ERR_GET_REASON(code) != SSL_R_CERTIFICATE_VERIFY_FAILED) {
-        session->is_reason = ERR_reason_error_string(code) != NULL;
+    // Errors of lower parts come before it, such as one about a signature.
+    if (ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_CERTIFICATE_VERIFY_FAILED) {
+        session->is_reason = ERR_reason_error_string(ERR_peek_error()) != NULL;
         return last_error();
     }
     session->is_distrusted = true;

@@ -38,7 +38,7 @@ package struct PeerFault: Error, CustomStringConvertible {
   /// The ends of the names of alerts with which a peer refuses our certificate; the last one is Chromium's.
   private static let distrust = ["ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_UNKNOWN"]
 
-  private static let verificationFailed = "CERTIFICATE_VERIFY_FAILED"
+  private static let verificationFailed = NIOBoringSSLErrorStack.verificationFailed
 
   private static func sentence(_ fault: TLSFault, _ peer: Peer) -> String {
     switch fault.source {
@@ -60,6 +60,8 @@ package struct PeerFault: Error, CustomStringConvertible {
     case "unable to get local issuer certificate", "unable to verify the first certificate",
       "self-signed certificate in certificate chain":
       "\(certificate) is not trusted: the authority that has signed it is not known"
+    case "certificate signature failure":
+      "\(certificate) is not trusted: its authority has the name of a known one, and another key"
     default: "\(certificate) is not trusted: \(reason)"
     }
   }

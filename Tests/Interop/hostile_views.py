@@ -52,11 +52,17 @@ class Listener:
     def url(self, path: str = "") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def close(self) -> None:
-        """Ends the listener and its connections; it may have ended already."""
-        for sock in [self.server, *self.connections]:
+    def drop(self) -> None:
+        """Ends its connections."""
+        for sock in list(self.connections):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Ends the listener and its connections; it may have ended already."""
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+        self.drop()
         self.server.close()
 
 
@@ -107,3 +113,30 @@ class Middlebox(Listener):
                 sock.sendall(said[: random.choice([0, 0, len(said) // 2])])
                 return
             sock.sendall(said)
+
+
+class Cable(Listener):
+    """Passes bytes on to a server, whatever they are. `cut(sock)` may end a connection, or hold it up, when its first bytes have come."""
+
+    def __init__(self, to: int):
+        self.to, self.cut = to, lambda sock: False
+        super().__init__()
+
+    def serve(self, sock: socket.socket) -> None:
+        first = sock.recv(65536)
+        if not first or self.cut(sock):
+            return
+        with socket.create_connection(("127.0.0.1", self.to), timeout=60) as server:
+            server.sendall(first)
+            back = threading.Thread(target=self._pass, args=[server, sock], daemon=True)
+            back.start()
+            self._pass(sock, server)
+            back.join()
+
+    @staticmethod
+    def _pass(here: socket.socket, there: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := here.recv(65536):
+                there.sendall(piece)
+        with contextlib.suppress(OSError):
+            there.shutdown(socket.SHUT_WR)

@@ -17,11 +17,12 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 CONFIG = """
 installed_apps: [chat]
 channel_layers: {default: %s}
-auth: {site: {jwt: {secret: {env: SIGNING_KEY}, from: [{query: token}]}}}
+auth: {site: {jwt: {secret: {env: SIGNING_KEY}, from: [{query: token}, header]}}}
 applications:
   main:
     http:
       - {path: api/, publish: {groups: ["room_*"], token: {env: PUBLISH_TOKEN}, allow: [publish, history]}}
+      - {path: mine/, auth: site, publish: {groups: ["room_*"], allow: [history]}}
       - path: events/
         events: {group: room_7, deliver: {status.update: {to: {user: "{data.owner_id}"}}}}
         auth: site
@@ -48,8 +49,8 @@ applications:
 
 
 class Client:
-    def __init__(self, gateway, user: str, room: str = "7"):
-        self.socket = open_session(gateway.port, f"/ws/{room}/?token={simple_jwt(SECRET, user)}")
+    def __init__(self, gateway, user: str, room: str = "7", query: str = ""):
+        self.socket = open_session(gateway.port, f"/ws/{room}/?token={simple_jwt(SECRET, user)}{query}")
         self.hello = self.hear()
 
     def say(self, **message) -> None:
@@ -147,6 +148,38 @@ def test_one_user_in_two_tabs_and_in_a_stream(world):
     # The history keeps for whom each event was.
     kept = requests.get(one.http("/api/history/?group=room_7"), headers={"Authorization": f"Bearer {TOKEN}"}).json()["events"]
     assert all("sluice.user" not in event["event"] for event in kept) and len(kept) >= 3
+
+
+def test_what_was_for_one_user_is_shown_to_this_user_only_later_as_well(world):
+    """To who comes back, numbered or not, and to who reads the history over HTTP."""
+    one, two, _ = world
+    first = Client(one, "5")
+    for number, owner in enumerate([5, 6, None]):
+        assert publish(one, event={"type": "status.update", "data": {"owner_id": owner, "n": number}}).status_code == 200
+    assert publish(one, message="all").status_code == 200
+    assert [first.hear(), first.hear()] == [{"type": "status.update", "data": {"owner_id": 5, "n": 0}}, {"message": "all"}]
+
+    def seen(frames: list) -> list:
+        """The numbers of the events; those of a client that asked for positions stand beside their ids."""
+        return [frame.get("event", frame).get("data", {}).get("n", "all") for frame in frames if "history" not in frame]
+
+    def hear(client: Client) -> list:
+        heard = []
+        while "all" not in seen(heard):
+            heard.append(client.hear())
+        return seen(heard + client.ping())
+
+    for gateway in (one, two):
+        for user, shown in [("5", [0, "all"]), ("6", [1, "all"]), ("7", ["all"])]:
+            assert hear(Client(gateway, user)) == shown
+            assert hear(Client(gateway, user, query="&since=")) == shown
+            bearer = {"Authorization": f"Bearer {simple_jwt(SECRET, user)}"}
+            kept = requests.get(gateway.http("/mine/history/?group=room_7"), headers=bearer, timeout=20).json()
+            assert seen([entry["event"] for entry in kept["events"]]) == shown
+            # Its place is told all the same, so that nothing is read twice.
+            assert (kept["id"].split(".")[1], kept["more"], kept["gap"]) == ("4", False, False)
+        program = requests.get(gateway.http("/api/history/?group=room_7"), headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20).json()
+        assert seen([entry["event"] for entry in program["events"]]) == [0, 1, 2, "all"]
 
 
 def test_raw_text_and_an_end(world):

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from conftest import ROOT
-from redis_stack import RedisServer
+from redis_stack import RedisServer, wait_until
 from wsgi import ChannelsProject, Project
 
 FOLDER = pathlib.Path(__file__).parent / "view_projects"
@@ -93,11 +93,21 @@ class SyncProject(Project):
     def server(self, site: str, home: pathlib.Path) -> list[str]:
         return ["gunicorn", f"{site}.wsgi", "--bind", "127.0.0.1:0", "--workers", str(self.workers), "--worker-tmp-dir", str(home), "--no-control-socket"]
 
+    def worker_ids(self) -> set[int]:
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True).stdout
+        return {int(worker) for worker in listed.split()}
+
     def kill_workers(self) -> None:
         """Kills them wherever they are; others take their places."""
-        for worker in subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True).stdout.split():
+        for worker in self.worker_ids():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(worker), signal.SIGKILL)
+                os.kill(worker, signal.SIGKILL)
+
+    def reload(self) -> None:
+        """As `systemctl reload` does: new workers with new settings, and the old ones end when they have answered."""
+        old = self.worker_ids()
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not old & self.worker_ids(), 60, "the old workers have ended")
 
 
 class House:

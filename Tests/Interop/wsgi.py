@@ -16,6 +16,10 @@ SECRET = "a secret of more than the thirty-two bytes that HS256 wants"
 class Project:
     """gunicorn with a project, whose database is new."""
 
+    scheme = "http"
+    # Whose certificates its own requests accept, as `requests` takes it.
+    authority: str | bool = True
+
     def __init__(self, home: pathlib.Path, folder: pathlib.Path, site: str, set_up: str | None, ready: str, env: dict = {}):
         """`set_up` runs in Django before it starts, or is `None` if the database of `home` is there; `ready` is the path of a page."""
         home.mkdir(exist_ok=True)
@@ -37,14 +41,14 @@ class Project:
         command = [sys.executable, "-m", *self.server(site, home)]
         self.process = subprocess.Popen(command, env=self.env, cwd=home, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
-            if found := re.search(r"(?:Listening at: http://|Listening on TCP address )127.0.0.1:(\d+)", line):
+            if found := re.search(r"(?:Listening at: https?://|Listening on TCP address )127.0.0.1:(\d+)", line):
                 self.port = int(found[1])
                 break
         else:
             raise AssertionError("the server did not start")
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
         # It listens before the worker has started; a request waits for the worker.
-        assert requests.get(self.url(ready), timeout=60).ok
+        assert requests.get(self.url(ready), timeout=60, verify=self.authority).ok
 
     def server(self, site: str, home: pathlib.Path) -> list[str]:
         """The module of a server, and its arguments."""
@@ -53,10 +57,10 @@ class Project:
         ]
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
     def get(self, path: str, **params):
-        answer = requests.get(self.url(path), params=params, timeout=20)
+        answer = requests.get(self.url(path), params=params, timeout=20, verify=self.authority)
         assert answer.ok, answer.text
         return answer.json()
 

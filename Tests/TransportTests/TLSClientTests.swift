@@ -92,6 +92,12 @@ struct TLSClientTests {
     #expect(try whatIsTold(.ofTests(), trusting: .system).first == "distrust: self-signed certificate")
   }
 
+  @Test func `an authority of the same name with another key is not trusted`() throws {
+    let server = try TLSContext([.ofAnotherAuthority], minimum: .tls12) { _ in 0 }
+    let told = try withCertificateFile { try whatIsTold(server, trusting: .file($0)) }
+    #expect(told.first == "distrust: certificate signature failure")
+  }
+
   @Test func `a server without TLS is a fault`() throws {
     #expect(try whatIsTold(nil, trusting: .anybody).first?.hasPrefix("fault: ") == true)
   }

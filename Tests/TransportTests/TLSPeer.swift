@@ -21,6 +21,18 @@ extension TLSContext.Certificate {
     070q0nG4CCAW8NAyEpwL5a14cXCfqg7AOIrqKFK1Nuins/Dnkg141BB55kekNg==
     """)
 
+  /// For `localhost`, and of an authority of that name whose key is another one than that of the certificate above.
+  static let ofAnotherAuthority = TLSContext.Certificate(
+    chain: [
+      decoded(
+        """
+        MIIBKDCBz6ADAgECAgEHMAoGCCqGSM49BAMCMBQxEjAQBgNVBAMMCWxvY2FsaG9zdDAgFw0yNjExMjgwMDAwMDBaGA8yMTI2MTEw\
+        NTAwMDAwMFowDDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHO8Wu1k9hE4iRFtozMCj5yJm9O9KtJxuAgg\
+        FvDQMhKcC+WteHFwn6oOwDiK6ihStTbop7Pw55INeNQQeeZHpDajGDAWMBQGA1UdEQQNMAuCCWxvY2FsaG9zdDAKBggqhkjOPQQD\
+        AgNIADBFAiEA7LXIXEbf3mqOfW6NBjT/l5FTeOod0BTAH3qOcwK/dWoCIG2FvbfhoI9Tq9a0nKGsssuTL8b2vyeE42pVpKw2n96N
+        """)
+    ], key: otherKey)
+
   private static func decoded(_ text: String) -> [UInt8] { Data(base64Encoded: text).map(Array.init) ?? [] }
 
   private static let certificate = """

@@ -31,8 +31,7 @@ struct KnownTypes: Sendable {
   init(_ groups: [GroupConfiguration]) {
     routes = groups.map { group in
       Route(
-        groups: (group.templates + group.subscribe + (group.fromView?.patterns ?? [])).map(
-          GroupPattern.init(anyOf:)), types: group.knownTypes,
+        groups: group.ways.map(GroupPattern.init(anyOf:)), types: group.knownTypes,
         handlers: Set(group.knownTypes.map(HandlerName.of)))
     }
   }

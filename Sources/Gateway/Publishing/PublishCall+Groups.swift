@@ -93,9 +93,10 @@ extension PublishCall {
     _ slice: HistorySlice, of group: String, atMost limit: Int, for caller: PublishEndpoint.Caller,
     _ share: MemoryShare
   ) {
+    let readers = endpoint.readers.of(group)
     // A megabyte of events takes longer than a turn should.
     worker.offload {
-      slice.answer(of: group, atMost: limit, where: caller.maySee)
+      slice.answer(of: group, atMost: limit) { caller.maySee($0, of: readers) }
     } _: { [self] text in
       share.resize(to: text.count)
       var answer = HTTPAnswer.json(200, text: text)
@@ -121,11 +122,8 @@ extension PublishCall {
 extension PublishEndpoint.Caller {
   /// Whether an event of a history is for the caller. What is for one user is for nobody else, and for none who has no name. Programs of
   /// the operator's see everything.
-  func maySee(_ event: Event) -> Bool {
-    guard lane != .token else { return true }
-    let recipients = event.ownRecipients
-    guard !recipients.areTooMany else { return false }
-    return recipients.user.map { $0 == countedUser } ?? true
+  func maySee(_ event: Event, of readers: HistoryReaders) -> Bool {
+    lane == .token || readers.include(countedUser, for: event)
   }
 }
 

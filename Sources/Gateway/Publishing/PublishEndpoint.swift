@@ -18,6 +18,8 @@ final class PublishEndpoint: Sendable {
   let application: GatewayConfig.ApplicationConfiguration
   let surroundings: ServedApplication.Surroundings
   private let knownTypes: KnownTypes
+  /// Who may read histories.
+  let readers: HistoryReaders
   /// Of lines about what `protocol: grip` passes over.
   let passedOverPace = SharedLogPace(most: 1)
 
@@ -35,7 +37,9 @@ final class PublishEndpoint: Sendable {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
     self.layer = layer
-    knownTypes = KnownTypes(application.groups.filter { $0.layer == configuration.layer })
+    let groups = application.groups.filter { $0.layer == configuration.layer }
+    knownTypes = KnownTypes(groups)
+    readers = HistoryReaders(groups)
   }
 
   var publisher: Publisher { surroundings.publisher }

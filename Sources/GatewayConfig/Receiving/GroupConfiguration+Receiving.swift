@@ -21,7 +21,7 @@ extension GroupConfiguration {
   }
 
   /// All patterns by which a session comes into its groups.
-  var ways: [GroupPattern] { templates + subscribe + (fromView?.patterns ?? []) }
+  package var ways: [GroupPattern] { templates + subscribe + (fromView?.patterns ?? []) }
 }
 
 extension ReceivedEvent {

@@ -254,6 +254,28 @@ struct PublishEndpointTests {
     }
   }
 
+  @Test
+  func `a history shows what a route delivers to one user to programs with a token, and to nobody else`()
+    async throws
+  {
+    try await PublishScene.serving { scene in
+      scene.ask(
+        "POST", "publish/",
+        #"{"batch": [{"group": "kept", "event": {"type": "mine", "owner": 5}}, {"group": "kept", "text": "all"}]}"#
+      )
+      scene.settle()
+      func read(_ path: String, token: String?) async throws -> String {
+        let request = scene.ask("GET", "\(path)history?group=kept", token: token)
+        try await scene.until { request.answer != nil }
+        return try #require(request.answer)
+      }
+      let all = try await read("publish/", token: PublishScene.token)
+      #expect(all.contains(#""type":"mine""#) && all.contains(#""text":"all""#))
+      let anonymous = try await read("open/", token: nil)
+      #expect(!anonymous.contains(#""type":"mine""#) && anonymous.contains(#""text":"all""#))
+    }
+  }
+
   @Test func `a user's sessions are ended on all reactors`() async throws {
     try await PublishScene.serving { scene in
       let request = scene.ask("POST", "publish/disconnect", #"{"user": 5}"#)

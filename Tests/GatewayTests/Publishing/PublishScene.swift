@@ -31,11 +31,11 @@ final class PublishScene {
         http:
           - path: publish/
             publish: {groups: ["room", "kept", "g*"], token: {env: TOKEN}, allow: [publish, groups, disconnect, history]}
-          - {path: open/, publish: {groups: ["*"], anonymous: true, body: 1KiB}}
+          - {path: open/, publish: {groups: ["*"], anonymous: true, body: 1KiB, allow: [publish, history]}}
           - {path: grip/publish/, publish: {protocol: grip, groups: ["room"], secret: {env: TOKEN}}}
         websocket:
           - {path: ws/room/, consumer: broadcast, group: room}
-          - {path: ws/kept/, consumer: broadcast, group: kept, history: {messages: 100}}
+          - {path: ws/kept/, consumer: broadcast, group: kept, history: {messages: 100}, deliver: {mine: {to: {user: "{owner}"}}}}
     """
 
   /// - Parameters:

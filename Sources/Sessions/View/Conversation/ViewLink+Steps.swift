@@ -30,6 +30,7 @@ extension ViewLink {
     case .readOn: session?.readOn()
     case .goOn: goOn()
     case .tellOfRefusal(let refusal): tell(of: refusal)
+    case .tellOfDropped(let count): tellOfDropped(count)
     case .report: report()
     case .forget: forget()
     }
@@ -108,7 +109,14 @@ extension ViewLink {
 
   private func end(_ reason: CloseReason) {
     guard let session else { return }
-    worker.process.log.tell(of: reason, "a view did not answer: its session ends", ["route": "\(route.name)"])
+    if let level = reason.level {
+      worker.process.log.log(
+        "a view did not handle a message: its session ends", at: level, paced: worker.process.viewPace,
+        [
+          "route": "\(route.name)", "code": "\(reason.code.rawValue)", "reason": "\(reason.text)",
+          "address": "\(record.address)",
+        ])
+    }
     session.close(reason)
   }
 
@@ -148,6 +156,17 @@ extension ViewLink {
       "a view refuses a session that is open, and that it was told of again: the session goes on",
       at: .warning, paced: worker.process.viewPace,
       ["route": "\(route.name)", "status": "\(refusal.status)"])
+  }
+
+  private func tellOfDropped(_ count: Int) {
+    worker.process.log.log(
+      "messages of a client that is gone were dropped: its view did not take them in time", at: .warning,
+      paced: worker.process.viewPace,
+      [
+        "route": "\(route.name)", "messages": "\(count)",
+        "hint":
+          "after a session has ended its view is asked for 30 seconds, about at most 1,000 messages; batch: brings more in one question",
+      ])
   }
 
   /// Some of what other gateways do for a view is not done.

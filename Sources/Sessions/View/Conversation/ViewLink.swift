@@ -34,7 +34,8 @@ final class ViewLink {
   var isChanged = false
   /// An event is carried out: the next one waits, as carrying a step out may lead to it.
   private var isHandling = false
-  private var ending = ViewConversation.Ending.asksOn
+  /// Whether what the view was not asked about is dropped with the session.
+  private var dropsWaiting = false
   /// The connection is broken: what the client had sent is taken, whether or not the view is ready.
   var isBroken = false
   /// Whether the register knows the session.
@@ -187,7 +188,7 @@ final class ViewLink {
     isHandling = false
     count()
     if activity?.isOver == true { activity = nil }
-    if conversation.isOver { worker.endedViews[ObjectIdentifier(self)] = nil }
+    if conversation.isOver { worker.endedViews.remove(self) }
   }
 
   /// What waits for the view is part of what the process has read and not handled.
@@ -214,7 +215,13 @@ final class ViewLink {
   }
 
   /// What the view was not asked about is dropped.
-  func dropWaiting() { ending = .drops }
+  func dropWaiting() { dropsWaiting = true }
+
+  /// Whether nothing that waits is asked about any more.
+  var isDropping: Bool { conversation.isDropping }
+
+  /// The session has ended, and its view was asked for long enough about what its client had sent.
+  func timeIsOver() { handle(.lingeredOut) }
 
   /// Called while the session is still in its groups.
   func sessionEnds() {
@@ -223,8 +230,8 @@ final class ViewLink {
     self.session = nil
     activity?.leaveClient()
     // Nobody else holds it while it waits, and its view is still to be told.
-    worker.endedViews[ObjectIdentifier(self)] = self
-    guard let entrance else { return handle(.ended(ending)) }
+    worker.endedViews.add(self)
+    guard let entrance else { return handle(.ended(dropsWaiting ? .drops : worker.endedViews.ending)) }
     self.entrance = nil
     // The end of the session must not overtake its beginning, which another process of the view may still be at.
     let isAsked = entrance.ticket.map { ticket in

@@ -1,5 +1,8 @@
 """One site with six apps. Daphne serves their consumers, gunicorn their views; everything else is the same."""
 
+import os
+import pathlib
+
 from common_settings import *  # noqa: F403
 from common_settings import DATABASES, INSTALLED_APPS, REST_FRAMEWORK
 
@@ -9,7 +12,10 @@ DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous=OFF"
 ROOT_URLCONF = "house.urls"
 ASGI_APPLICATION = "house.asgi.application"
 WSGI_APPLICATION = "house.wsgi.application"
+# A test that changes them has them in a file, a line each, which new workers read.
 SLUICE_SECRETS = ["the secret of the six apps, between the gateway and their views"]
+if "SLUICE_SECRETS" in os.environ:
+    SLUICE_SECRETS = pathlib.Path(os.environ["SLUICE_SECRETS"]).read_text().splitlines()
 REST_FRAMEWORK = REST_FRAMEWORK | {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"]
 }
