@@ -81,7 +81,7 @@ struct ValidateCommand: AsyncParsableCommand {
     var reports: [FindingReport] = []
     for path in paths {
       let loaded = ConfigurationLoader.load(
-        path: path, environment: Environment.variables, isWithoutSecrets: withoutSecrets)
+        path: path, environment: Environment.variables, secrets: withoutSecrets ? .unread : .read)
       var report = try await tried(loaded)
       let table = groups ? GroupTable(loaded.routeGroups) : nil
       report.groups = table

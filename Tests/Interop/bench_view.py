@@ -4,11 +4,10 @@ pushpin with the same back end.
     .build/interop/venv/bin/python Tests/Interop/bench_view.py [ROUNDS]
 
 Each client sends a text, waits until it comes back, and sends the next one. Whoever holds the sockets is pinned to one processor, the back
-end and the generator to the other; rounds alternate between the cases. Needs two processors, uvicorn in the virtual environment, and
-Debian's pushpin for its rows. Not a part of `make test`.
+end and the generator to the other; rounds alternate between the cases. Needs two processors, and Debian's pushpin for its row. Not a part of
+`make test`.
 """
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -118,8 +117,6 @@ def cases(home: pathlib.Path, running: list) -> list[Case]:
         running.append(pushpin)
         found.append(Case("pushpin, gunicorn over TCP", f"ws://127.0.0.1:{pushpin.port}/grip/", family(pushpin.process.pid), back))
     for name, kind in [("Daphne", ChannelsProject), ("uvicorn", Uvicorn)]:
-        if name == "uvicorn" and not importlib.util.find_spec("uvicorn"):
-            continue
         server = kind(home / name, folder, "asked_site", None, "/ready/")
         running.append(server)
         found.append(Case(f"the consumer on {name}", f"ws://127.0.0.1:{server.port}/ws/", family(server.process.pid)))

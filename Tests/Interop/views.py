@@ -113,8 +113,9 @@ class SyncProject(Project):
 class House:
     """The six apps: a database, a Redis, Daphne with their consumers, gunicorn with their views. What is not asked for is not started."""
 
-    def __init__(self, home: pathlib.Path):
-        self.home, self.redis, self.running = home, RedisServer(home / "redis"), {}
+    def __init__(self, home: pathlib.Path, env: dict = {}):
+        """`env` says where the database is; unless it does, that is a file."""
+        self.home, self.redis, self.running, self.env = home, RedisServer(home / "redis"), {}, env
         self.code = home / "code"
         shutil.copytree(FOLDER, self.code, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(SOCKETS, self.code / "house/sockets.py")
@@ -122,7 +123,7 @@ class House:
     def server(self, kind: type[Project]) -> Project:
         if kind not in self.running:
             path = f"{self.code}{os.pathsep}{FOLDER.parent / 'moved_projects'}"
-            env = {"REDIS_URL": self.redis.url(), "PYTHONPATH": path}
+            env = {"REDIS_URL": self.redis.url(), "PYTHONPATH": path, **self.env}
             set_up = None if (self.home / "site").exists() else SET_UP
             self.running[kind] = kind(self.home / "site", self.code, "house", set_up, "/healthz/", env)
         return self.running[kind]

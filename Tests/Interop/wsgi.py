@@ -1,4 +1,4 @@
-"""A Django project under gunicorn or Daphne, for tests that need a real one."""
+"""A Django project under gunicorn, Daphne or uvicorn, for tests that need a real one."""
 
 import os
 import pathlib
@@ -34,14 +34,16 @@ class Project:
         }
         migrate = (
             "import django; django.setup()\n"
-            "from django.core.management import call_command; call_command('migrate', run_syncdb=True, verbosity=0)\n"
+            "from django.core.management import call_command; call_command('migrate', verbosity=0)\n"
+            # The tables of apps without migrations come last, because they refer to others.
+            "call_command('migrate', run_syncdb=True, verbosity=0)\n"
         )
         if set_up is not None:
             subprocess.run([sys.executable, "-c", migrate + set_up], env=self.env, check=True, timeout=120)
         command = [sys.executable, "-m", *self.server(site, home)]
         self.process = subprocess.Popen(command, env=self.env, cwd=home, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
-            if found := re.search(r"(?:Listening at: https?://|Listening on TCP address )127.0.0.1:(\d+)", line):
+            if found := re.search(r"(?:Listening at: https?://|Listening on TCP address |Uvicorn running on http://)127.0.0.1:(\d+)", line):
                 self.port = int(found[1])
                 break
         else:

@@ -121,7 +121,7 @@ struct TriedQuestion {
     switch outcome {
     case .failure(let fault):
       var hint = fault.hint
-      if let answer, case .disallowedHost? = DjangoPage(answer, to: question) { hint = TrialFault.hintOfHost }
+      if let answer, DjangoPage(answer, to: question)?.isOfHost == true { hint = TrialFault.hintOfHost }
       return TrialFault(
         text: fault.reason, hint: hint ?? answer.flatMap { TrialFault.hint(forStatus: $0.status) })
     case .success(.refused):

@@ -116,4 +116,15 @@ enum DjangoPage: Equatable {
     case .toLogin, .login: "answer 401 where nobody is logged in, as DRF's IsAuthenticated does"
     }
   }
+
+  /// The same for a view that gets signed questions, which have no cookie.
+  var hintToView: String {
+    switch self {
+    case .csrf: "decorate the view with @csrf_exempt: what it is asked is signed"
+    case .login, .toLogin: "let no login stand before this view: what it is asked is signed"
+    case .disallowedHost, .missingSlash, .toHTTPS, .raised, .notFound: hint
+    }
+  }
+
+  var isOfHost: Bool { if case .disallowedHost = self { true } else { false } }
 }

@@ -84,7 +84,7 @@ package struct ViewTrial: Sendable {
   ) -> TrialFault? {
     let asked = Question(target: request.target, fields: request.fields)
     if let page = DjangoPage(answer, to: asked) {
-      return TrialFault(text: page.found, hint: Self.hint(for: page))
+      return TrialFault(text: page.found, hint: page.isOfHost ? TrialFault.hintOfHost : page.hintToView)
     }
     guard (200...299).contains(answer.status) else {
       return TrialFault(
@@ -110,15 +110,6 @@ package struct ViewTrial: Sendable {
       return ""
     }
     return ": \"\(String(text.prefix(200)).printable)\""
-  }
-
-  private static func hint(for page: DjangoPage) -> String {
-    switch page {
-    case .csrf: "decorate the view with @csrf_exempt: what it is asked is signed"
-    case .disallowedHost: TrialFault.hintOfHost
-    case .login, .toLogin: "let no login stand before this view: what it is asked is signed"
-    case .missingSlash, .toHTTPS, .raised, .notFound: page.hint
-    }
   }
 
   private static func hint(forStatus status: Int) -> String? {

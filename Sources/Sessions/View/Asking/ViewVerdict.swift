@@ -29,7 +29,8 @@ enum ViewVerdict: Sendable {
     let page = DjangoPage(answer, to: Question(target: request.target, fields: request.fields))
     // Most answers have no fault, and no words for it are looked for.
     var found: AnswerFault {
-      AnswerFault(reason: page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: request.target))
+      AnswerFault(
+        reason: page?.found ?? answer.found, hint: page?.hintToView ?? answer.hint(for: request.target))
     }
     if let fault = Self.faultOfRequest(answer, size: size) ?? (page?.standsBefore == true ? found : nil) {
       self = .unheard(fault)

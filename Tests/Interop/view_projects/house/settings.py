@@ -7,8 +7,12 @@ from common_settings import *  # noqa: F403
 from common_settings import DATABASES, INSTALLED_APPS, REST_FRAMEWORK
 
 INSTALLED_APPS = [*INSTALLED_APPS, "house", "multichat", "cabs", "whiteboard", "rpc", "notices", "presence", "journal"]
-# Processes are killed here, and the machine is not: what was written is there without waiting for the disk.
-DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous=OFF"
+if "POSTGRES" in os.environ:
+    # The folder of its socket.
+    DATABASES["default"] = {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "USER": "postgres", "HOST": os.environ["POSTGRES"]}
+else:
+    # Processes are killed here, and the machine is not: what was written is there without waiting for the disk.
+    DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous=OFF"
 ROOT_URLCONF = "house.urls"
 ASGI_APPLICATION = "house.asgi.application"
 WSGI_APPLICATION = "house.wsgi.application"
