@@ -84,6 +84,32 @@ struct ViewLinkTests {
     }
   }
 
+  @Test func `a quiet session keeps nothing of what it had to do`() async throws {
+    try await LinkScene.run { scene in
+      let (session, link, _) = try scene.open()
+      #expect(link.activity == nil && session.feed.extras == nil)
+      scene.say(to: link)
+      #expect(link.activity != nil)
+      scene.asker.answer(taken: 0)
+      #expect(link.activity?.pause != nil)
+      scene.pass(.seconds(1))
+      #expect(link.activity?.pause == nil && scene.asker.isAsking)
+      scene.asker.answer()
+      #expect(link.activity == nil)
+    }
+  }
+
+  @Test func `a session that was in no other group leaves the one of its route`() async throws {
+    try await LinkScene.run { scene in
+      let (session, link, _) = try scene.open()
+      scene.say(to: link)
+      scene.asker.answer([.leave("room")])
+      #expect(session.groupNames == [] && session.address == link.record.address)
+      scene.say(to: link)
+      #expect(scene.asker.asked.last?.session?.groups == [])
+    }
+  }
+
   @Test func `what has not changed is not written`() async throws {
     try await LinkScene.run { scene in
       let (_, link, _) = try scene.open()
