@@ -242,7 +242,8 @@ let package = Package(
       name: "SessionsTests",
       dependencies: [
         "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "GatewayTestSupport", "JSON",
-        "LayerTestSupport", "Routing", "Sessions", "TestSupport", "Transport", "WebSocketCore",
+        "LayerTestSupport", "NetworkFaults", "Routing", "Sessions", "TestSupport", "Transport",
+        "WebSocketCore",
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),

@@ -21,14 +21,22 @@ extension UInt8 {
 
 extension Sequence<UInt8> {
   /// Two lower-case digits for each byte.
+  @inlinable
   package var hexadecimal: String {
     var text: [UInt8] = []
-    for byte in self {
-      let digits = byte.hexadecimalDigits()
-      text.append(digits.0)
-      text.append(digits.1)
-    }
+    text.reserveCapacity(2 * underestimatedCount)
+    for byte in self { text.append(hexadecimal: byte) }
     return String(decoding: text, as: UTF8.self)
+  }
+}
+
+extension [UInt8] {
+  /// Appends the two lower-case digits of the byte.
+  @inlinable
+  package mutating func append(hexadecimal byte: UInt8) {
+    let digits = byte.hexadecimalDigits()
+    append(digits.0)
+    append(digits.1)
   }
 }
 

@@ -45,11 +45,32 @@ package final class GatewayServer: Sendable {
 
   private final class GraceEnd: Sendable {
     private let end = Mutex<MonotonicTime?>(nil)
+    private let (changes, change) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    func limit(to time: MonotonicTime) { end.withLock { $0 = min($0 ?? time, time) } }
+    /// A later call makes the grace shorter, never longer.
+    func limit(to time: MonotonicTime) {
+      end.withLock { $0 = min($0 ?? time, time) }
+      change.yield()
+    }
 
-    /// What is left of the grace, and a moment at least.
-    var left: Duration { max(.seconds(1), end.withLock { $0 }?.since(.now) ?? .zero) }
+    /// Runs the body, and cancels it when the grace is over, also where a second signal ends it early. It has a moment at least.
+    func limit(_ body: @escaping @Sendable () async -> Void) async {
+      let least = MonotonicTime.now + .seconds(1)
+      await withTaskGroup { tasks in
+        tasks.addTask { await body() }
+        tasks.addTask { [self] in await wait(atLeastUntil: least) }
+        await tasks.next()
+        tasks.cancelAll()
+      }
+    }
+
+    private func wait(atLeastUntil least: MonotonicTime) async {
+      while !Task.isCancelled {
+        let end = max(end.withLock { $0 } ?? least, least)
+        let change: Void? = await within(end.since(.now)) { [changes] in for await _ in changes { return } }
+        if change == nil { return }
+      }
+    }
   }
 
   private struct RunningParts: Sendable {
@@ -225,10 +246,10 @@ package final class GatewayServer: Sendable {
     tellStarted()
     for file in sockets.privateFiles { tellPrivate(file) }
     await serveAll(parts, on: sockets)
+    // The reactors still run, and no session is left whose end could follow.
+    await graceEnd.limit { [views = gateway.process.views] in await views.finish() }
     // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
-    // The reactors still run, and no session is left whose end could follow.
-    await gateway.process.views.finish(within: graceEnd.left)
     await end(shared)
     memory.stop()
     try await shutDown(parts)

@@ -12,14 +12,13 @@ package struct LoadedConfiguration: Sendable {
 package enum ConfigurationLoader {
   /// - Parameters:
   ///   - environment: the variables for `${NAME}` and `{env: NAME}`.
-  ///   - isWithoutSecrets: whether to accept unset variables and missing files of secrets. Such a configuration may lack
-  ///     authenticators and tokens. It can be checked, but must not be served.
+  ///   - secrets: whether they have to be there.
   package static func load(
     path: String, environment: [String: String], files: any FileAccess = Disk(),
-    isWithoutSecrets: Bool = false
+    secrets: SecretUse = .read
   ) -> LoadedConfiguration {
     let reading = Reading(
-      mainPath: path, files: files, environment: environment, isWithoutSecrets: isWithoutSecrets)
+      mainPath: path, files: files, environment: environment, secrets: secrets)
     var configuration: Configuration?
     repeat {
       configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }

@@ -5,6 +5,7 @@ import Glibc
 public struct ServerAddress: Sendable {
   private let address: SocketAddress
   private let family: Int32
+  private let isOnLoopback: Bool
 
   /// The first of the addresses of a name at which a server accepts a connection. Blocks.
   ///
@@ -28,6 +29,11 @@ public struct ServerAddress: Sendable {
   private init(address: SocketAddress, family: Int32) {
     self.address = address
     self.family = family
+    isOnLoopback =
+      switch address.endpoint {
+      case .tcp(let host, _): host.hasPrefix("127.") || host == "::1"
+      case .unix: false
+      }
   }
 
   /// - Parameter host: an address of IPv4 or IPv6.
@@ -53,11 +59,6 @@ public struct ServerAddress: Sendable {
     self.init(address: address, family: address.family)
   }
 
-  private var isOnLoopback: Bool {
-    guard family == AF_INET, case .tcp(let host, _) = address.endpoint else { return false }
-    return host.hasPrefix("127.")
-  }
-
   /// Starts a connection without waiting for it. A reactor can adopt the descriptor at once: written bytes are sent when the
   /// connection is established, and a failure ends it.
   ///
@@ -73,11 +74,13 @@ public struct ServerAddress: Sendable {
     let descriptor = try SocketCall.open(family)
     let raw = descriptor.rawValue
     if family != AF_UNIX { SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: raw) }
-    if source > 0, isOnLoopback { try bind(raw, toLoopback: source) }
+    if source > 0, isOnLoopback, family == AF_INET { try bind(raw, toLoopback: source) }
     let status = unsafe address.pass(to: { unsafe connect(raw, $0, $1) })
     // After an interruption the connection attempt continues by itself.
     guard status == 0 || errno == EINPROGRESS || errno == EINTR else { throw .cannotConnect(errno) }
-    isConnected = status == 0
+    // On the loopback the server's part is done before `connect` returns, whatever it says of a socket that does not wait. To ask costs
+    // less than to be told.
+    isConnected = status == 0 || isOnLoopback && PeerAddress(ofSocket: raw) != nil
     return descriptor
   }
 

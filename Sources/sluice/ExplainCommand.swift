@@ -45,7 +45,7 @@ struct ExplainCommand: ParsableCommand {
 
   func run() throws {
     let (file, url) = named
-    let configuration = try ConfigurationFile.load(file)
+    let configuration = try ConfigurationFile.loadToShow(file)
     let path = try Self.path(of: url)
     let application = configuration.served
     Output.print("path       /\(path.text.printable)\n")

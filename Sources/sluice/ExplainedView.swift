@@ -42,7 +42,7 @@ struct ExplainedView {
 
   private var trust: String {
     guard !view.isUnsigned else { return "no signature: only Sluice may reach the Unix socket" }
-    return view.secrets.count == 1 ? "signed" : "signed with each of \(view.secrets.count) secrets"
+    return view.secrets.count < 2 ? "signed" : "signed with each of \(view.secrets.count) secrets"
   }
 
   private var messages: String {

@@ -17,7 +17,8 @@ struct ValidateCommand: AsyncParsableCommand {
 
       --connect connects to every Redis host of the layers, and sends an event from one process to another. It asks the view \
       of each route with "consumer: view" whether it would answer, and whether it refuses a question with a wrong signature. A \
-      view with "protocol: websocket-over-http" is not asked, as a question without a session is a mistake there. With \
+      view with "protocol: websocket-over-http" is not asked, as a question without a session is a mistake there. Each \
+      callback, permission and key set is asked, too, about a client that shows nothing: a refusal is a good answer. With \
       --django, a Django project also exchanges an event with Sluice in both directions, through each layer.
 
       --groups also prints the groups that each route can reach, the clients that can reach them, and the other routes \
@@ -48,7 +49,9 @@ struct ValidateCommand: AsyncParsableCommand {
   @Flag(help: "Also print which clients can reach which groups.")
   var groups = false
 
-  @Flag(help: "Connect to the channel layers, and send events through them; ask the views.")
+  @Flag(
+    help:
+      "Connect to the channel layers, and send events through them; ask the views and the servers of auth.")
   var connect = false
 
   @Option(
@@ -78,7 +81,7 @@ struct ValidateCommand: AsyncParsableCommand {
     var reports: [FindingReport] = []
     for path in paths {
       let loaded = ConfigurationLoader.load(
-        path: path, environment: Environment.variables, isWithoutSecrets: withoutSecrets)
+        path: path, environment: Environment.variables, secrets: withoutSecrets ? .unread : .read)
       var report = try await tried(loaded)
       let table = groups ? GroupTable(loaded.routeGroups) : nil
       report.groups = table
@@ -106,7 +109,7 @@ struct ValidateCommand: AsyncParsableCommand {
     guard connect, let configuration = loaded.configuration else { return loaded.report }
     let found = try await LayerTrial.run(
       configuration, django: django.map { DjangoProject(settings: $0, python: python ?? "python3") })
-    return loaded.report.adding(found + (await ViewTrials.run(configuration)))
+    return loaded.report.adding(found + (await ServerTrials(configuration).run()))
   }
 
   private func count(_ configuration: Configuration) -> String {
@@ -128,7 +131,7 @@ struct ValidateCommand: AsyncParsableCommand {
       case (false, true): "tried \(names)"
       case (false, false): "tried with Django: \(names)"
       }
-    return layers + (ViewTrials.tried(configuration).map { "; \($0)" } ?? "")
+    return layers + (ServerTrials(configuration).summary.map { "; \($0)" } ?? "")
   }
 }
 

@@ -42,6 +42,34 @@ struct RawSpanTests {
     }
   }
 
+  @Test func `a text is found wherever it is, and only from the start on`() {
+    for count in 0..<20 {
+      let bytes = [UInt8](repeating: UInt8(ascii: "a"), count: count)
+      #expect(bytes.rawBytes.range(of: "ab") == nil)
+      let text = bytes + Array("ab, aab".utf8)
+      #expect(text.rawBytes.range(of: "ab") == count..<(count + 2))
+      #expect(text.rawBytes.range(of: "ab", from: count + 1) == (count + 5)..<(count + 7))
+      #expect(text.rawBytes.range(of: "ab", from: count + 6) == nil)
+      #expect(text.rawBytes.range(of: "abc") == nil)
+      #expect(text.rawBytes.range(of: "b, a") == (count + 1)..<(count + 5))
+    }
+    #expect([UInt8]().rawBytes.range(of: "a") == nil)
+  }
+
+  @Test func `a text is printable if each of its bytes is`() {
+    for byte in UInt8.min...UInt8.max {
+      let isPrintable = (0x20...0x7E).contains(byte)
+      for place in 0..<19 {
+        var bytes = [UInt8](repeating: UInt8(ascii: "a"), count: 19)
+        bytes[place] = byte
+        #expect(bytes.rawBytes.skipPrintable(from: 0) == (isPrintable || place >= 16 ? 16 : place))
+        if byte < 0x80 { #expect(String(decoding: bytes, as: UTF8.self).isPrintableASCII == isPrintable) }
+      }
+    }
+    #expect("".isPrintableASCII)
+    #expect(!"aaaaaaaaaaaaaé".isPrintableASCII)
+  }
+
   @Test func `bytes are equal if all of them are`() {
     func areEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
       one.rawBytes.isEqualInConstantTime(to: other.rawBytes)

@@ -39,7 +39,7 @@ final class FileAccessTests {
   private func findings(_ text: String, isWithoutSecrets: Bool = false) throws -> [String] {
     try Data(text.utf8).write(to: folder.appending(path: "routes.yaml"))
     let report = ConfigurationLoader.load(
-      path: path("routes.yaml"), environment: [:], isWithoutSecrets: isWithoutSecrets
+      path: path("routes.yaml"), environment: [:], secrets: isWithoutSecrets ? .unread : .read
     ).report
     return report.findings.map { finding in
       "\(finding.range?.start.line ?? 0):\(finding.range?.start.column ?? 0) \(finding.code.rawValue) \(finding.message)"

@@ -26,7 +26,7 @@ private func report(
   ConfigurationLoader.load(
     path: "routes.yaml", environment: environment,
     files: Files(files: ["routes.yaml": Array(text.utf8)], unreadable: unreadable),
-    isWithoutSecrets: isWithoutSecrets
+    secrets: isWithoutSecrets ? .unread : .read
   ).report
 }
 

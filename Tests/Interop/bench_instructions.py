@@ -1,4 +1,5 @@
-"""Instructions of user code for an echo, a delivery, a handshake into a group with its end, and a request that publishes.
+"""Instructions of user code for an echo, a delivery, a handshake into a group with its end, a request that publishes, and a message that a
+view answers.
 
     .build/interop/venv/bin/python Tests/Interop/bench_instructions.py [BINARY...]
 
@@ -6,6 +7,8 @@ Needs Debian's valgrind. Each of them is carried out so many times, and five tim
 is free of the start, and does not depend on what else the machine does. Several binaries are compared. Not a part of `make test`.
 """
 
+import contextlib
+import multiprocessing
 import os
 import pathlib
 import re
@@ -14,13 +17,15 @@ import subprocess
 import sys
 import tempfile
 
+from bench_question import serve
 from clients import connect, frame, handshake, open_session, read_exactly, read_head
 from conftest import SLUICE
 from redis_stack import wait_until
+from wsgi import SECRET
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 ROUTES = """
-installed_apps: [echo, chat, broadcast]
+installed_apps: [echo, chat, broadcast, view]
 channel_layers: {default: {backend: memory}}
 server: {threads: 1, bind: "127.0.0.1:PORT"}
 limits: {ping: none}
@@ -32,18 +37,46 @@ applications:
       - {path: ws/echo/, consumer: echo}
       - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}"}
       - {path: ws/news/, consumer: broadcast, group: news, publish: everyone}
+      - {path: ws/kept/, consumer: view, url: "unix:FOLDER/kept.sock:/ws/", secret: "SECRET", on: [receive]}
+      - {path: ws/new/, consumer: view, url: "unix:FOLDER/new.sock:/ws/", secret: "SECRET", on: [receive]}
 """
 MEMBERS, TIMES = 50, 200
-MESSAGE = frame(2, b"x" * 64)
+MESSAGE, TEXT = frame(2, b"x" * 64), frame(1, b"x" * 64)
 ANSWER = 2 + 64
 
 
-def echo(port: int, times: int) -> int:
-    with open_session(port, "/ws/echo/") as sock:
+def echo(port: int, times: int, path: str = "/ws/echo/", message: bytes = MESSAGE) -> int:
+    with open_session(port, path) as sock:
         for _ in range(times):
-            sock.sendall(MESSAGE)
+            sock.sendall(message)
             read_exactly(sock, ANSWER)
     return times
+
+
+def ask(port: int, times: int) -> int:
+    return echo(port, times, "/ws/kept/", TEXT)
+
+
+def ask_anew(port: int, times: int) -> int:
+    """With a connection for each question."""
+    return echo(port, times, "/ws/new/", TEXT)
+
+
+@contextlib.contextmanager
+def views(folder: pathlib.Path):
+    servers = [
+        multiprocessing.Process(target=serve, args=(free_port(), str(folder / f"{name}.sock"), name == "kept"), daemon=True)
+        for name in ("kept", "new")
+    ]
+    for server in servers:
+        server.start()
+    try:
+        wait_until(lambda: (folder / "kept.sock").exists() and (folder / "new.sock").exists(), 10)
+        yield
+    finally:
+        for server in servers:
+            server.terminate()
+            server.join()
 
 
 def deliver(port: int, times: int) -> int:
@@ -104,7 +137,7 @@ def answers(port: int) -> bool:
 def counted(binary: pathlib.Path, work, times: int, folder: pathlib.Path) -> tuple[int, int]:
     """How many instructions a server needs in all, and for how many of what was asked."""
     port, routes, out = free_port(), folder / "routes.yaml", folder / "callgrind.out"
-    routes.write_text(ROUTES.replace("PORT", str(port)))
+    routes.write_text(ROUTES.replace("PORT", str(port)).replace("FOLDER", str(folder)).replace("SECRET", SECRET))
     server = subprocess.Popen(
         ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", str(binary), "serve", str(routes)],
         env=os.environ | {"PUBLISH_TOKEN": TOKEN}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -125,8 +158,7 @@ def measure(binary: pathlib.Path, work, folder: pathlib.Path) -> int:
 
 def main() -> None:
     binaries = [pathlib.Path(name) for name in sys.argv[1:]] or [pathlib.Path(SLUICE)]
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory() as name, views(folder := pathlib.Path(name)):
         for binary in binaries:
             # What valgrind cannot read of the debugging information is not needed.
             plain = folder / "sluice"
@@ -134,6 +166,7 @@ def main() -> None:
             kinds = {
                 "echo": echo, "delivery": deliver, "handshake": open_and_close, "publish": publish,
                 "publish with another head": publish_anew,
+                "question to a view": ask, "question to a view with a connection of its own": ask_anew,
             }
             for what, work in kinds.items():
                 print(f"{binary}: {measure(plain, work, folder):,} instructions for each {what}", flush=True)

@@ -150,6 +150,31 @@ applications: {main: {websocket: [{path: a/, consumer: chat, group: a, auth: use
     assert sluice("validate", "--without-secrets", "--connect", cwd=tmp_path).returncode == 2
 
 
+def test_no_secret_is_needed_to_show_the_routes(tmp_path):
+    text = """
+installed_apps: [chat, view]
+channel_layers: {default: {backend: redis, config: {hosts: ["${NO_SUCH_HOST}"]}}}
+auth: {users: {jwt: {secret: {env: NO_SUCH_KEY}}}}
+applications:
+  main:
+    http: [{path: send/, publish: {groups: "*", token: "${NO_SUCH_TOKEN}"}}]
+    websocket:
+      - {path: "ws/<int:room>/", consumer: view, url: "http://127.0.0.1:8001/x/{room}/", secret: {env: NO_SUCH_SECRET}, auth: users}
+"""
+    (tmp_path / "routes.yaml").write_text(text)
+    for arguments, said in [(("explain", "/ws/5/"), "asks       POST http://127.0.0.1:8001/x/5/"), (("routes",), "/ws/<int:room>/")]:
+        done = sluice(*arguments, cwd=tmp_path)
+        assert done.returncode == 0 and said in done.stdout and "users" in done.stdout, done
+        assert done.stderr == 'sluice: not all secrets of routes.yaml are here, so none was looked at ("sluice validate" names them)\n'
+    # Another variable may change what is shown.
+    (tmp_path / "routes.yaml").write_text(text.replace("127.0.0.1:8001", "${NO_SUCH_PLACE}"))
+    done = sluice("explain", "/ws/5/", cwd=tmp_path)
+    assert done.returncode == 1 and "NO_SUCH_PLACE" in done.stderr and "NO_SUCH_KEY" not in done.stderr
+    # With everything there, nothing is said of secrets.
+    done = sluice("explain", str(ROOT / "examples/echo/routes.yaml"), "/ws/echo/", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_explain_tells_what_a_group_keeps_and_who_publishes(tmp_path):
     (tmp_path / "routes.yaml").write_text("""
 installed_apps: [chat]

@@ -360,7 +360,7 @@ def test_failures_of_the_upstream(front, upstream):
     assert ask(front, "GET", "/nonsense")[0].status == 502
     assert front.says("an upstream did not answer as expected", "status=504")
     # In words for an operator, not a library's.
-    assert front.says("status=502", 'reason="Connection refused"')
+    assert front.says("status=502", 'reason="Connection refused"', "start the server that should listen at 127.0.0.1:")
 
 
 @pytest.mark.parametrize("path", ["/dies", "/dies-chunked"])

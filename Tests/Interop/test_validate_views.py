@@ -1,9 +1,10 @@
-"""`validate --connect` asks the views of a file, and says in words what is wrong with them."""
+"""`validate --connect` asks the views and the servers of `auth` in a file, and says in words what is wrong with them."""
 
 import contextlib
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -158,9 +159,10 @@ def test_a_view_that_answers(tmp_path, views):
 def test_what_is_wrong_is_said_in_words(tmp_path, views):
     server = views({name: answer for name, (answer, _, _) in FAULTS.items()})
     routes = "".join(ROUTE.format(name=name, url=server.url(name)) for name in FAULTS)
-    routes += ROUTE.format(name="gone", url=f"http://127.0.0.1:{closed_port()}/")
+    gone = closed_port()
+    routes += ROUTE.format(name="gone", url=f"http://127.0.0.1:{gone}/")
     found = findings(tmp_path, routes)
-    expected = {**{name: fault[1:] for name, fault in FAULTS.items()}, "gone": ("refused", "start the server of the view")}
+    expected = {**{name: fault[1:] for name, fault in FAULTS.items()}, "gone": ("refused", f"listen at 127.0.0.1:{gone},")}
     assert len(found) == len(expected)
     for finding, (name, (text, hint)) in zip(found, expected.items()):
         assert finding["code"] == "view-disagrees" and finding["severity"] == "error", finding
@@ -194,6 +196,92 @@ def test_the_host_is_one_that_clients_ask_for(tmp_path, views):
     assert findings(tmp_path, route + "        host: upstream\n") == []
     hosts = [fields["Host"] for _, fields, _ in server.asked]
     assert hosts == ["chat.example.org", f"127.0.0.1:{server.server_port}"]
+
+
+# What a callback answers about a client without a cookie, and what is said about it.
+CALLBACKS = {
+    "nobody": ((401, JSON, '{"detail": "no"}'), None, None),
+    "forbidden": ((403, JSON, '{"detail": "Authentication credentials were not provided."}'), None, None),
+    "throttled": ((429, {"Retry-After": "5"}, ""), None, None),
+    "guest": ((200, JSON, '{"user": "guest"}'), None, None),
+    "missing": ((404, HTML, "<p>The requested resource was not found on this server.</p>"), "404", "urls.py"),
+    "bare": ((404, {}, ""), "404", "urls.py"),
+    "slash": ((301, {"Location": "/slash/me//"}, ""), "APPEND_SLASH", 'write the "/"'),
+    "login": ((302, {"Location": "/accounts/login/?next=/login/me/"}, ""), "the page for logging in", "answer 401"),
+    "moved": ((302, {"Location": "/elsewhere/"}, ""), "302 to /elsewhere/", "without a redirect"),
+    "host": ((400, HTML, "<h1>Bad Request (400)</h1>"), "ALLOWED_HOSTS", "allowed_hosts"),
+    "html": ((200, HTML, "<html>Welcome</html>"), "200 without a JSON object", "JsonResponse"),
+    "empty": ((204, {}, ""), "204, which names no user", "401 where nobody is logged in"),
+    "nil": ((200, JSON, '{"id": null}'), '"id" is null', "401 where nobody is logged in"),
+    "other": ((200, JSON, '{"pk": 5}'), 'it has "pk"', "user: NAME"),
+    "method": ((405, {}, ""), "405", "with GET"),
+    "raised": ((500, HTML, "<title>KeyError at /raised/</title> Django Version: 5"), "KeyError at /raised/", "the log of Django"),
+    "broken": ((500, {}, ""), "500", "the log of the server"),
+    "slow": ((None, {}, ""), "in time", "look whether a worker"),
+}  # fmt: skip
+
+
+def authenticated(tmp_path, auth: str, routes: str) -> tuple[int, dict]:
+    file = tmp_path / "routes.yaml"
+    file.write_text(f"installed_apps: [echo]\nauth:\n{auth}\napplications:\n  main:\n    websocket:\n{routes}\n")
+    done = subprocess.run([SLUICE, "validate", "--connect", "--format", "json", str(file)], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)["findings"]
+
+
+def test_a_callback_is_asked_about_a_client_without_a_cookie(tmp_path, views):
+    server = views({name: answer for name, (answer, _, _) in CALLBACKS.items()})
+    server.credulous = set(CALLBACKS)
+    gone, socket_path = closed_port(), tmp_path / "none.sock"
+    urls = {name: f"http://127.0.0.1:{server.server_port}/{name}/me/" for name in CALLBACKS}
+    urls |= {"gone": f"http://127.0.0.1:{gone}/me/", "socket": f"unix:{socket_path}:/me/", "name": "http://no-such-host.invalid/me/"}
+    auth = "".join(f"  {name}: {{callback: {{url: '{url}', timeout: 1s}}}}\n" for name, url in urls.items())
+    # Two routes with one callback ask it once.
+    routes = "".join(f"      - {{path: {path}/{name}/, consumer: echo, auth: {name}}}\n" for name in urls for path in ("a", "b"))
+    code, found = authenticated(tmp_path, auth, routes)
+    expected = {name: (text, hint) for name, (_, text, hint) in CALLBACKS.items() if text}
+    expected |= {"gone": ("refused", f"listen at 127.0.0.1:{gone},"), "socket": ("No such file", f"unix:{socket_path}")}
+    expected |= {"name": ('"no-such-host.invalid" cannot be resolved', "getent hosts no-such-host.invalid")}
+    assert code == 1 and [one["message"].split('"')[1] for one in found] == list(expected)
+    for finding, (name, (text, hint)) in zip(found, expected.items()):
+        assert (finding["code"], finding["severity"]) == ("auth-disagrees", "error"), finding
+        assert (tmp_path / "routes.yaml").read_text().splitlines()[finding["line"] - 1].startswith(f"  {name}: ")
+        assert finding["message"].startswith(f'the callback of auth "{name}", {urls[name]}: '), finding
+        assert text in finding["message"], (name, finding)
+        assert hint in (finding["hint"] or ""), (name, finding)
+    assert sorted(path for path, _, _ in server.asked) == sorted(f"/{name}/me/" for name in CALLBACKS)
+    for path, fields, _ in server.asked:
+        assert fields["X-Forwarded-Uri"] == f"/a{path.removesuffix('me/')}" and fields["X-Forwarded-Proto"] == "https"
+        assert "Cookie" not in fields and "Authorization" not in fields
+
+
+def test_a_permission_and_a_key_set_are_asked(tmp_path, views):
+    page = '<h1>Page not found</h1> You\'re seeing this because you have <code>DEBUG = True</code>. {} match any of these.'
+    answers = {
+        "may": (204, {}, ""), "not": (403, {}, ""), "gone": (404, JSON, '{"detail": "no such room"}'),
+        "page": (404, HTML, "<p>The requested resource was not found on this server.</p>"), "debug": (404, HTML, page),
+        "raises": (500, {}, ""), "keys": (200, JSON, '{"keys": []}'), "html": (200, HTML, "<html>"),
+    }  # fmt: skip
+    server = views(answers)
+    server.credulous = set(answers)
+    auth = "".join(
+        f"  {name}: {{jwt: {{jwks: 'http://127.0.0.1:{server.server_port}/{name}/set.json'}}}}\n" for name in ("keys", "html")
+    )
+    names = ["may", "not", "gone", "page", "debug", "raises"]
+    routes = "".join(
+        f"      - {{path: '{name}/<int:room>/', consumer: echo, auth: html, permission: {{url: '{server.url(name)}'}}}}\n" for name in names
+    )
+    code, found = authenticated(tmp_path, auth, routes + "      - {path: x/, consumer: echo, auth: keys}\n")
+    name = re.compile(r"http://[^/]+/(\w+)/")
+    said = {name.search(one["message"])[1]: (one["severity"], one["message"], one["hint"] or "") for one in found}
+    assert code == 1 and set(said) == {"page", "debug", "raises", "keys", "html"}, found
+    assert said["page"][0] == "warning" and "/page/1/" in said["page"][1] and "urls.py" in said["page"][2]
+    assert said["debug"][0] == "error" and "urls.py" in said["debug"][2]
+    assert said["raises"][0] == "warning" and "without a user" in said["raises"][1]
+    assert said["html"][0] == said["keys"][0] == "error"
+    asked = {path: fields for path, fields, _ in server.asked}
+    assert set(asked) == {f"/{name}/1/" for name in names} | {"/keys/set.json", "/html/set.json"}
+    assert not [name for name in asked["/may/1/"] if name.lower().startswith("x-sluice")]
 
 
 def test_it_says_that_django_was_not_tried(tmp_path, views):

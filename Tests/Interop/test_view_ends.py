@@ -307,6 +307,44 @@ def test_a_stop_tells_of_all_ends(view, start, redis, kind):
     assert gateway.says("stopped", "ends-told=30")
 
 
+def leave_backlogs(gateway, view, clients_: int, messages: int) -> None:
+    """Clients that send much to a view that takes its time, and break their connections."""
+    view.answer = lambda question: time.sleep(0.2) if question["event"] == "receive" else None
+    sockets = [clients.open_session(gateway.port, "/ws/r/") for _ in range(clients_)]
+    for sock in sockets:
+        sock.sendall(clients.frame(1, b"x") * messages)
+    wait_until(lambda: addresses(view.of("connect")) == sorted({asked["address"] for asked in view.of("receive")}), what="each is asked about")
+    before = gateway.descriptors
+    for sock in sockets:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    wait_until(lambda: gateway.descriptors <= before - clients_, what="the gateway has seen them go")
+
+
+def test_a_stop_has_time_left_for_ends_whatever_clients_have_left(view, start):
+    gateway = start(None, grace="4s")
+    leave_backlogs(gateway, view, 20, 200)
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.wait() == 0
+    # They were asked about for some time, in order, and then their ends were told.
+    asked = view.of("receive")
+    assert 40 < len(asked) < 20 * 200 and all(question["messages"][0]["n"] <= 200 for question in asked)
+    assert addresses(view.of("disconnect")) == addresses(view.of("connect"))
+    assert gateway.says("messages of a client that is gone were dropped")
+    assert gateway.says("stopped", "ends-told=20")
+
+
+def test_a_second_signal_asks_ends_only(view, start):
+    gateway = start(None, grace="60s")
+    leave_backlogs(gateway, view, 5, 900)
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.says("stopping")
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.wait() == 0
+    assert addresses(view.of("disconnect")) == addresses(view.of("connect"))
+    assert len(view.of("receive")) < 1000 and gateway.says("stopped", "ends-told=5")
+
+
 def test_what_a_stop_cannot_tell_is_told_by_another_process(view, start, redis):
     layer = Layer((Host(redis),))
     first = start(layer, grace="1s")

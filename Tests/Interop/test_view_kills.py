@@ -220,11 +220,37 @@ def away_for_long(home) -> None:
         gateway.stop()
 
 
+def fails_for_long(home) -> None:
+    """A message that the view raises an error for is asked about for half a minute. The log says so from the first error on."""
+    file = home / "routes.yaml"
+    bad = HostileView(lambda question: answer({}) if question["event"] != "receive" else answer("<h1>Server Error (500)</h1>", "500 X", "text/html"))
+    file.write_text(routes(bad.url(), "retry: true", grace="1s"))
+    gateway = Gateway(file, env={"SLUICE_SECRET": SECRET})
+    try:
+        with session(gateway) as one:
+            begun = time.monotonic()
+            one.send("hello")
+            said = ("did not answer as expected", "event=receive", 'reason="the server answered 500"', "route=ws/journal", "the log of Django")
+            assert gateway.says(*said), gateway.log
+            assert time.monotonic() - begun < 5
+            assert closed(one) == (1013, "the application fails to handle a message; try again later")
+            assert 20 < time.monotonic() - begun < 40
+        ids = {question["id"] for question in bad.asked("receive")}
+        assert len(ids) == 1 and gateway.says(f"id={ids.pop()}")
+        assert gateway.says("code=1013", "the application fails to handle a message"), gateway.log
+        # Each attempt has a line, but not each in a run of many.
+        lines = [line for line in gateway.log if "the server answered 500" in line]
+        assert len(lines) <= len(bad.asked("receive")) < 20
+    finally:
+        gateway.stop()
+        bad.close()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def away(tmp_path_factory):
-    """It goes on beside the other tests of this file."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        yield pool.submit(away_for_long, tmp_path_factory.mktemp("away"))
+def aside(tmp_path_factory):
+    """These go on beside the other tests of this file."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        yield {test: pool.submit(test, tmp_path_factory.mktemp("aside")) for test in (away_for_long, fails_for_long)}
 
 
 def test_a_view_that_is_away_and_comes_back(gateway_to, house, box_to):
@@ -506,8 +532,9 @@ def test_redis_is_cut_off_and_comes_back(gateway_to, house, redis):
             told.append(json.loads(one.recv(timeout=20)))
 
 
-def test_a_view_that_is_away_for_long(away):
-    away.result(120)
+@pytest.mark.parametrize("test", [away_for_long, fails_for_long])
+def test_what_takes_half_a_minute(aside, test):
+    aside[test].result(120)
 
 
 def test_nobody_is_forgotten(house):

@@ -95,6 +95,23 @@ struct ServerAddressTests {
     }
   }
 
+  @Test func `on the loopback a connection is established at once`() async throws {
+    let listener = try listenOnAnyPort()
+    let server = try #require(ServerAddress(numeric: "127.0.0.1", port: listener.port))
+    try await Reactor.withoutThread { reactor in
+      let told = Told()
+      let connection = try reactor.connect(to: server, handler: told)
+      #expect(connection.isEstablished)
+      connection.write([1, 2, 3].rawBytes)
+      while reactor.turnOnce(at: reactor.now) {}
+      let accepted = Descriptor(adopting: accept(listener.rawValue, nil, nil))
+      #expect(receive(3, from: accepted.rawValue) == [1, 2, 3])
+      connection.abort()
+      // It was never to be told.
+      #expect(told.words.isEmpty)
+    }
+  }
+
   @Test func `nobody there ends a connection that a reactor makes, or is told at once`() async throws {
     let port = try listenOnAnyPort().port
     let server = try #require(ServerAddress(numeric: "127.0.0.1", port: port))

@@ -81,6 +81,22 @@ struct ResponseReaderTests {
     }
   }
 
+  @Test(arguments: [
+    ("HTTP/1.1 200 OK", ResponseHead(status: 200, phrase: "OK", fields: [])),
+    ("HTTP/1.0 599 a  b ", ResponseHead(status: 599, phrase: "a  b ", fields: [], minorVersion: 0)),
+    ("HTTP/1.1 200 ", ResponseHead(status: 200, phrase: "", fields: [])),
+    ("HTTP/1.1 200", ResponseHead(status: 200, phrase: "", fields: [])),
+    ("HTTP/1.1 200OK", nil), ("HTTP/1.1 2000", nil), ("HTTP/1.1 20", nil), ("HTTP/1.1 20 OK", nil),
+    ("HTTP/1.1  200 OK", nil), ("HTTP/1.1 +20 OK", nil), ("HTTP/1.1 099 OK", nil), ("HTTP/1.1 600 OK", nil),
+    ("HTTP/1.1\t200 OK", nil), ("HTTP/1.2 200 OK", nil), ("HTTP/2 200 OK", nil), ("http/1.1 200 OK", nil),
+    ("200 OK", nil), ("HTTP/1.1 ", nil),
+  ]) func `a status line is read strictly`(_ row: (line: String, head: ResponseHead?)) {
+    var reader = ResponseReader()
+    let expected: ResponseReader.Outcome =
+      row.head.map { .complete($0) } ?? .malformed("the answer is not an HTTP/1 response")
+    #expect(reader.read(row.line + "\r\n\r\n") == expected)
+  }
+
   @Test func `a head of too many fields is refused`() {
     var reader = ResponseReader()
     let fields = String(repeating: "a: b\r\n", count: 257)

@@ -4,7 +4,6 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import NIOHTTP1
-import NetworkFaults
 import Routing
 import Sessions
 import Transport
@@ -164,7 +163,7 @@ final class ReverseProxy: Sendable {
           try Task.checkCancellation()
           failures.record(
             upstream, of: .route(routeName), target: target.map { Array($0.utf8) }, status: status,
-            PeerFault(error, of: .server).description)
+            error)
           // Not the original error, because the server would take an HTTP error for the client's, and answer it.
           throw BrokenOff()
         }
@@ -196,7 +195,7 @@ final class ReverseProxy: Sendable {
     }
     failures.record(
       upstream, of: .route(routeName), target: request.head.path.map { Array($0.utf8) },
-      status: refusal.answerStatus, PeerFault(error, of: .server).description)
+      status: refusal.answerStatus, error)
     return refusal
   }
 }

@@ -72,6 +72,7 @@ final class Worker {
     case .stop(let order): stop(order)
     case .abandon:
       sessions.abandon()
+      sessions.askEndsOnly()
       plain?.abandon()
       for relay in relays.members { relay.abandon() }
     }
@@ -236,6 +237,9 @@ extension Worker: SessionOwner {
 // MARK: - Stopping
 
 extension Worker {
+  /// How much of the grace views have for what clients have sent; the rest is for the ends of their sessions.
+  private static let shareOfAnswers = 0.75
+
   /// Accepts no new connections, and closes the sessions at a pace that spares the servers that clients reconnect to.
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
@@ -244,6 +248,7 @@ extension Worker {
     for member in control { member.stop() }
     for connection in sessions.pending.values { connection.stop() }
     plain?.stop(within: order.grace)
+    sessions.askEndsOnly(after: order.grace * Self.shareOfAnswers)
     let pace = ClosePace(closing: sessions.live, order: order, reactor: reactor)
     phase = .stopping(pace, finished: order.finished)
     pace.start()

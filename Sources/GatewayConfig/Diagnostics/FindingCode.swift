@@ -54,6 +54,7 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case layerUnreachable = "layer-unreachable"
   case djangoDisagrees = "django-disagrees"
   case viewDisagrees = "view-disagrees"
+  case authDisagrees = "auth-disagrees"
 
   /// The meaning of the code in one sentence: the description of its SARIF rule.
   package var summary: String {
@@ -105,6 +106,7 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
     case .viewExposed: "Clients can ask a view what only Sluice may ask."
     case .layerUnreachable: "A channel layer was tried and did not deliver events."
     case .viewDisagrees: "A view was asked and did not answer as it has to."
+    case .authDisagrees: "A callback, a permission or a key set was asked and did not answer as it has to."
     case .djangoDisagrees: "A Django project does not use the same channel layer."
     }
   }

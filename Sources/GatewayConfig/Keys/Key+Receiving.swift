@@ -71,6 +71,6 @@ extension Key {
       "1000, or 3000 to 4999."),
     Key("reason", [.closing], .text, "What the close frame says, at most 123 bytes."),
     Key(
-      "deliver", [.eventStream], deliver, "As for WebSocket routes. With `close` the stream ends."),
+      "deliver", [.eventStream], deliver, "As for WebSocket [routes](#routes). With `close` the stream ends."),
   ]
 }

@@ -206,7 +206,9 @@ extension Key {
     Key(
       "channel_layer", [.eventStream], .word, standard: "`default`",
       "The alias of the layer that the groups are in."),
-    Key("groups_from_view", [.eventStream], groups, standard: "none", fromView),
+    Key(
+      "groups_from_view", [.eventStream], groups, standard: "none",
+      "The groups that the answer of a `callback` may name, as for WebSocket [routes](#routes)."),
     Key(
       "templates", [.eventStream], events,
       "Event type → JSON with `\"{field}\"` places, or `event` for the whole event."),
@@ -218,7 +220,7 @@ extension Key {
       "How long browsers wait before they reconnect."),
     Key(
       "history", [.eventStream], .mapping(.history), standard: "what other routes say about the group",
-      "As for WebSocket routes."),
+      "As for WebSocket [routes](#routes)."),
     Key(
       "groups", [.publish], groups, required: [.publish], standard: "required",
       """

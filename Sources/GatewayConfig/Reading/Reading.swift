@@ -3,8 +3,7 @@ final class Reading {
   var findings = Findings()
   let files: any FileAccess
   let environment: [String: String]
-  /// Whether missing secrets are accepted, because the file is checked in a place without its secrets.
-  let isWithoutSecrets: Bool
+  let secrets: SecretUse
   /// The file named on the command line.
   let mainPath: String
   /// The addresses of `server` that the file names itself; upstreams must be others.
@@ -14,12 +13,11 @@ final class Reading {
   private var documentFindings = Findings()
   var corrections = Corrections()
 
-  init(mainPath: String, files: any FileAccess, environment: [String: String], isWithoutSecrets: Bool = false)
-  {
+  init(mainPath: String, files: any FileAccess, environment: [String: String], secrets: SecretUse = .read) {
     self.mainPath = mainPath
     self.files = files
     self.environment = environment
-    self.isWithoutSecrets = isWithoutSecrets
+    self.secrets = secrets
   }
 
   /// Reads a YAML file. A file that is read again comes from memory, so that its findings are reported once.
@@ -70,7 +68,7 @@ final class Reading {
       let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
       let file = SourceFile(path: path, text: text.starts(with: mark) ? Array(text.dropFirst(3)) : text)
       return YAMLReader.read(
-        file, variables: Variables(environment, isWithoutSecrets: isWithoutSecrets), findings: &findings)
+        file, variables: Variables(environment, secrets: secrets), findings: &findings)
     case .failure(let fault):
       findings.error(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: place,

@@ -130,7 +130,7 @@ extension Reading {
     }
     guard let name = word(node, "\"env\"") else { return nil }
     guard let value = environment[name] else {
-      guard !isWithoutSecrets else { return nil }
+      guard secrets == .read else { return nil }
       guard VariableName.isLikely(name) else {
         findings.hide(node.range)
         return refuse(
@@ -150,7 +150,7 @@ extension Reading {
     guard let scalar = scalar(node, "\"env\""), let origin = scalar.origin else { return nil }
     let shown = "${\(origin.variable)}"
     guard let value = environment[scalar.text] else {
-      guard !isWithoutSecrets else { return nil }
+      guard secrets == .read else { return nil }
       return refuse(
         .undefinedVariable, "\"env\" takes the name of a variable, and \"\(shown)\" stands for its value",
         at: node.range, hint: "write env: \(origin.variable), without \"$\"")
@@ -210,7 +210,7 @@ extension Reading {
     switch files.contents(of: name.place, as: use) {
     case .success(let bytes): return bytes
     case .failure(let fault):
-      let found = isWithoutSecrets && isSecret ? files.fault(of: name.place, as: use) : fault
+      let found = secrets != .read && isSecret ? files.fault(of: name.place, as: use) : fault
       if let found {
         findings.error(
           .unreadableFile, "\(name.shown) cannot be read: \(found.message)", at: range,

@@ -5,12 +5,11 @@ import Bytes
 /// As in a shell, the default also replaces a variable that is set to an empty text.
 struct Variables: Sendable {
   private let environment: [String: String]
-  /// Whether an unset variable is accepted as unknown.
-  private let isWithoutSecrets: Bool
+  private let secrets: SecretUse
 
-  init(_ environment: [String: String], isWithoutSecrets: Bool = false) {
+  init(_ environment: [String: String], secrets: SecretUse = .read) {
     self.environment = environment
-    self.isWithoutSecrets = isWithoutSecrets
+    self.secrets = secrets
   }
 
   /// - Parameter key: the key that the value stands under.
@@ -66,7 +65,7 @@ struct Variables: Sendable {
       return fallback
     }
     scalar.isUnusable = true
-    guard !isWithoutSecrets else { return "" }
+    guard !secrets.acceptsUnset(under: key) else { return "" }
     // What stands between the braces may be a part of a secret.
     guard VariableName.isLikely(name) || key.map({ KeysWithoutSecrets.contains($0, isWhole: false) }) ?? false
     else {

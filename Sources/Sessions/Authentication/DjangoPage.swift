@@ -26,10 +26,11 @@ enum DjangoPage: Equatable {
   /// - Returns: nil if it is none of these.
   init?(_ answer: UpstreamFetcher.Answer, to question: Question) {
     let body = answer.body ?? []
-    func has(_ text: StaticString) -> Bool { body.firstRange(of: Array("\(text)".utf8)) != nil }
+    func has(_ text: StaticString) -> Bool { body.rawBytes.range(of: text) != nil }
     switch answer.status {
     case 200...299:
-      guard has("csrfmiddlewaretoken"), has("type=\"password\"") else { return nil }
+      // An object that has a page in it is not that page.
+      guard answer.mayBePage, has("csrfmiddlewaretoken"), has("type=\"password\"") else { return nil }
       self = .login
     case 300...399:
       guard let location = answer.fields.first(where: { $0.name == "location" })?.value,
@@ -73,14 +74,14 @@ enum DjangoPage: Equatable {
 
   /// What stands first in a page: the title of HTML, or the first line of a text. Printable, and at most 200 characters.
   private static func title(of page: [UInt8]) -> String {
-    let (start, end) = (Array("<title>".utf8), Array("</title>".utf8))
-    var title = page.prefix { $0 != UInt8(ascii: "\n") }
-    if let start = page.firstRange(of: start)?.upperBound,
-      let end = page[start...].firstRange(of: end)?.lowerBound
+    let bytes = page.rawBytes
+    var title = 0..<(bytes.offset(of: UInt8(ascii: "\n")) ?? bytes.byteCount)
+    if let start = bytes.range(of: "<title>")?.upperBound,
+      let end = bytes.range(of: "</title>", from: start)?.lowerBound
     {
-      title = page[start..<end]
+      title = start..<end
     }
-    let words = String(decoding: title, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    let words = bytes.string(title).split(whereSeparator: \.isWhitespace)
     return String(words.map { printable(String($0)) }.joined(separator: " ").prefix(200))
   }
 
@@ -115,4 +116,15 @@ enum DjangoPage: Equatable {
     case .toLogin, .login: "answer 401 where nobody is logged in, as DRF's IsAuthenticated does"
     }
   }
+
+  /// The same for a view that gets signed questions, which have no cookie.
+  var hintToView: String {
+    switch self {
+    case .csrf: "decorate the view with @csrf_exempt: what it is asked is signed"
+    case .login, .toLogin: "let no login stand before this view: what it is asked is signed"
+    case .disallowedHost, .missingSlash, .toHTTPS, .raised, .notFound: hint
+    }
+  }
+
+  var isOfHost: Bool { if case .disallowedHost = self { true } else { false } }
 }

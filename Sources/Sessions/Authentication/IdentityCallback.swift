@@ -24,9 +24,12 @@ struct IdentityCallback: Sendable {
       guard let members else { return AnswerFault(reason: "the server answered 204, which names no user") }
       if members.userName(among: names, as: configuration.userType) == nil {
         let why = members.whyNoUser(among: names, as: configuration.userType)
+        let isNobody = names.contains { members.claim($0) == .null }
         return AnswerFault(
           reason: "the answer does not name a user: \(why)",
-          hint: Self.hint(for: configuration.userType, isOther: members.userName(among: names) != nil))
+          hint: isNobody
+            ? "answer 401 where nobody is logged in"
+            : Self.hint(for: configuration.userType, isOther: members.userName(among: names) != nil))
       }
       return AnswerFault(in: members)
     }
@@ -67,6 +70,14 @@ struct IdentityCallback: Sendable {
     } catch {
       return .refused(error)
     }
+  }
+
+  /// Asks about a client that shows no token, for `validate --connect`.
+  ///
+  /// - Parameter credentials: with captures that the URL can have.
+  func tried(_ credentials: Credentials, long: Set<String>) async -> TriedQuestion {
+    let target = configuration.question.target(for: credentials.request.captures, long: long)
+    return await questions.tried(Question(target: target ?? "/", fields: fields(showing: credentials, nil)))
   }
 
   private func identity(_ verdict: Verdict, naming groups: GroupsFromView?) -> Authentication {

@@ -2,7 +2,6 @@ import FoundationEssentials
 import GatewayConfig
 import JWTKit
 import Logging
-import NetworkFaults
 import Transport
 
 /// The keys for verifying the tokens of one authenticator. Key sets are read again from time to time.
@@ -130,38 +129,51 @@ actor KeyRing {
 
   private func readSet() async {
     do {
-      let text = try await contents()
-      let set = try VerificationKeySet(text, allowed: allowed)
-      var read: [Key] = []
-      for entry in set.entries {
-        read += await Self.prepare(entry.key, named: entry.name, for: entry.algorithms)
-      }
-      keys = read
+      keys = try await prepareSet()
       lastRead = .now
       hasFailed = false
     } catch {
       hasFailed = true
-      var hint: String?
-      let reason: String
-      switch error {
-      case let fault as KeyFault: reason = fault.message
-      case let fault as FileFault: reason = fault.message
-      case let answer as UnexpectedAnswer: (reason, hint) = (answer.reason, answer.hint)
-      default: reason = PeerFault(error, of: .server).description
-      }
+      let fault = fault(for: error)
       var facts: Logger.Metadata = [
-        "auth": "\(name)", "keys": "\(place)", "reason": "\(reason)",
+        "auth": "\(name)", "keys": "\(place)", "reason": "\(fault.reason)",
         "kept": "\(keys == nil ? "none" : "the last ones")",
       ]
-      if let hint { facts["hint"] = "\(hint)" }
+      if let hint = fault.hint { facts["hint"] = "\(hint)" }
       log.warning("the key set was not read", metadata: facts)
     }
   }
 
-  /// The server of the set answered with another status than 200.
-  private struct UnexpectedAnswer: Error {
-    var reason: String
-    var hint: String?
+  private func prepareSet() async throws -> [Key] {
+    let set = try VerificationKeySet(try await contents(), allowed: allowed)
+    var read: [Key] = []
+    for entry in set.entries {
+      read += await Self.prepare(entry.key, named: entry.name, for: entry.algorithms)
+    }
+    return read
+  }
+
+  private func fault(for error: any Error) -> AnswerFault {
+    switch error {
+    case let fault as KeyFault: return AnswerFault(reason: fault.message)
+    case let fault as FileFault: return AnswerFault(reason: fault.message)
+    case let fault as AnswerFault: return fault
+    default:
+      guard let server else { return AnswerFault(reason: "\(error)") }
+      return AnswerFault(error, from: server.upstream)
+    }
+  }
+
+  /// Reads the set, for `validate --connect`.
+  ///
+  /// - Returns: why it cannot be read; nil if it can.
+  func tried() async -> AnswerFault? {
+    do {
+      _ = try await prepareSet()
+      return nil
+    } catch {
+      return fault(for: error)
+    }
   }
 
   private func contents() async throws -> [UInt8] {
@@ -172,7 +184,7 @@ actor KeyRing {
       guard let server else { return [] }
       let answer = try await server.fetch([], within: Self.timeout, longest: Self.longestSet)
       guard answer.status == 200 else {
-        throw UnexpectedAnswer(reason: answer.found, hint: answer.hint(for: server.upstream.fixedPath))
+        throw AnswerFault(reason: answer.found, hint: answer.hint(for: server.upstream.fixedPath))
       }
       guard let body = answer.body else { throw KeyFault("the answer is too long") }
       return body

@@ -49,6 +49,15 @@ struct PermissionCheck: Sendable {
     return outcome(verdict, of: identity, naming: groups)
   }
 
+  /// Asks about an anonymous client, for `validate --connect`.
+  ///
+  /// - Parameter credentials: with captures that the URL can have.
+  func tried(_ credentials: Credentials, long: Set<String>) async -> TriedQuestion {
+    let target = configuration.question.target(for: credentials.request.captures, long: long)
+    let fields = credentials.fields(for: configuration.question, withoutParameters: [])
+    return await questions.tried(Question(target: target ?? "/", fields: fields))
+  }
+
   /// As JSON in ASCII, which every server reads alike.
   private func shownClaims(of identity: Identity) -> String {
     guard let names = configuration.claims else { return identity.claims.asciiText }

@@ -1,7 +1,6 @@
 import Bytes
 import GatewayConfig
 import JSON
-import NetworkFaults
 import Routing
 import Synchronization
 import WebSocketCore
@@ -63,7 +62,7 @@ final class ViewQuestions: Sendable {
 
   /// An answer cannot be used for what its client wants.
   func unusable(_ fault: AnswerFault) -> Authentication {
-    _ = fail(fault.reason, hint: fault.hint)
+    _ = fail(fault)
     return .unavailable
   }
 
@@ -78,41 +77,66 @@ final class ViewQuestions: Sendable {
 
   private func fetch(_ question: Question, _ key: Question.Key, isRecheck: Bool = false) async -> Verdict {
     do {
-      let answer = try await server.fetch(
-        target: question.target, question.fields, within: configuration.timeout, longest: Self.longestAnswer)
-      let verdict = verdict(on: answer, to: question)
+      let answer = try await answer(to: question)
+      let verdict: Verdict
+      switch judge(answer, to: question) {
+      case .success(let judged): verdict = judged
+      case .failure(let fault): verdict = fail(fault)
+      }
       cache.keep(verdict, bytes: answer.body?.count ?? 0, for: key)
       return verdict
     } catch is CancellationError {
       // A session that ends while it is asked about is nothing to tell of.
-      return isRecheck ? .unavailable : fail("the client left before the answer arrived")
+      return isRecheck ? .unavailable : fail(AnswerFault(reason: "the client left before the answer arrived"))
     } catch {
-      return fail(PeerFault(error, of: .server).description)
+      return fail(AnswerFault(error, from: server.upstream))
     }
+  }
+
+  /// Asks once, whatever is remembered, for `validate --connect`: nothing is counted, and no line is written.
+  func tried(_ question: Question) async -> TriedQuestion {
+    do {
+      let answer = try await answer(to: question)
+      return TriedQuestion(question: question, answer: answer, outcome: judge(answer, to: question))
+    } catch {
+      return TriedQuestion(question: question, outcome: .failure(AnswerFault(error, from: server.upstream)))
+    }
+  }
+
+  private func answer(to question: Question) async throws -> UpstreamFetcher.Answer {
+    try await server.fetch(
+      target: question.target, question.fields, within: configuration.timeout, longest: Self.longestAnswer)
   }
 
   // MARK: - The answer
 
-  private func verdict(on answer: UpstreamFetcher.Answer, to question: Question) -> Verdict {
+  private func judge(
+    _ answer: UpstreamFetcher.Answer, to question: Question
+  ) -> Result<Verdict, AnswerFault> {
     let page = DjangoPage(answer, to: question)
     switch answer.status {
     case 200...299:
-      guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
-      if let page { return fail(page.found, hint: page.hint) }
+      guard let body = answer.body else {
+        return .failure(AnswerFault(reason: "the answer is longer than 16 KiB"))
+      }
+      if let page { return .failure(AnswerFault(reason: page.found, hint: page.hint)) }
       var members: JSON?
       if answer.status != 204 {
         members = try? JSON.parse(body.rawBytes, strings: .compared)
         guard case .object = members else {
-          return fail("the server answered \(answer.status) without a JSON object")
+          return .failure(AnswerFault(reason: "the server answered \(answer.status) without a JSON object"))
         }
       }
-      if let fault = check(members) { return fail(fault.reason, hint: fault.hint) }
-      return .accepted(members)
-    case 401, 403: return .refused(refusal(answer, detail: page?.found))
-    case 404 where !configuration.places.isEmpty: return .refused(refusal(answer, detail: page?.found))
-    case 429: return .refused(refusal(answer))
+      if let fault = check(members) { return .failure(fault) }
+      return .success(.accepted(members))
+    case 401, 403: return .success(.refused(refusal(answer, detail: page?.found)))
+    case 404 where !configuration.places.isEmpty:
+      return .success(.refused(refusal(answer, detail: page?.found)))
+    case 429: return .success(.refused(refusal(answer)))
     default:
-      return fail(page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: question.target))
+      return .failure(
+        AnswerFault(
+          reason: page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: question.target)))
     }
   }
 
@@ -123,8 +147,8 @@ final class ViewQuestions: Sendable {
     return refusal
   }
 
-  private func fail(_ reason: String, hint: String? = nil) -> Verdict {
-    failures.record(configuration.url, of: server.user, status: 503, reason, hint: hint)
+  private func fail(_ fault: AnswerFault) -> Verdict {
+    failures.record(configuration.url, of: server.user, status: 503, fault.reason, hint: fault.hint)
     return .unavailable
   }
 }

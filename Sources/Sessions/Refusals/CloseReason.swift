@@ -107,6 +107,12 @@ extension CloseReason {
     .tryAgainLater, "the application does not answer; try again later", .later, level: .warning,
     when: "The view of a `view` route could not be asked about a message for 30 s, or took none of them.")
 
+  static let viewFailing = CloseReason(
+    .tryAgainLater, "the application fails to handle a message; try again later", .later, level: .warning,
+    when:
+      "The view of a `view` route with `retry: true` answered each attempt to ask it about a message with an error (5xx), for 30 s: the log has a line with its status, and that of the view has the error."
+  )
+
   static let notAuthenticated = CloseReason(
     .unauthorized, "WHY", .withNewToken, level: .info, when: "The token is not valid, and the text says why.")
 
@@ -207,6 +213,7 @@ extension CloseReason {
   static let all = [
     pingTimeout, protocolError, invalidData, messageTooBig, restart, slowReader, inputOverLimit,
     identityUnavailable, upstreamLost, viewUnusable, messageUncertain, messageUnhandled, viewAway,
+    viewFailing,
     notAuthenticated, tokenLate, tokenExpired, sessionOld, permissionOver,
     tokenOfOther,
     tooManyHandshakes, tooManyMessages, notAllowed,

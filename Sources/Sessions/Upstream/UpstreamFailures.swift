@@ -101,13 +101,14 @@ package final class UpstreamFailures: Sendable {
   ///   - target: the target of the client's request, if there is one; its query is left out.
   ///   - peer: who has sent that request.
   ///   - status: the HTTP status or close code that the client gets; nil where that depends on more.
-  ///   - event: what a view was asked about.
+  ///   - question: what a view was asked about, and the id of the question.
   ///   - reason: for the operator only.
   ///   - hint: the change of the configuration that helps.
   ///   - pace: nil for that of all upstreams.
   package func record(
     _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil,
-    peer: PeerAddress? = nil, status: Int? = nil, event: String? = nil, _ reason: String,
+    peer: PeerAddress? = nil, status: Int? = nil, question: (event: String, id: String)? = nil,
+    _ reason: String,
     hint: String? = nil, paced pace: SharedLogPace? = nil
   ) {
     count.up()
@@ -115,7 +116,7 @@ package final class UpstreamFailures: Sendable {
       "an upstream did not answer as expected", at: .warning, paced: pace ?? self.pace,
       user.facts(with: [
         "upstream": "\(upstream.place)", "status": status.map { .number($0) },
-        "event": event.map { "\($0)" }, "reason": "\(reason)",
+        "event": question.map { "\($0.event)" }, "id": question.map { "\($0.id)" }, "reason": "\(reason)",
         "path": target.map { "\(RefusalLog.printable($0))" }, "peer": peer.map { "\($0)" },
         "hint": hint.map { "\($0)" },
       ]))

@@ -105,6 +105,11 @@ extension UpstreamFetcher.Answer {
       ? "write the \"/\" at the end of the URL" : "write a URL that the server answers without a redirect"
   }
 
+  /// Whether it says that it is HTML, or says nothing of what it is.
+  var mayBePage: Bool {
+    fields.firstValue(of: "content-type").map { $0.lowercased().hasPrefix("text/html") } ?? true
+  }
+
   /// The target of a redirect (RFC 9110 section 15.4).
   private var location: String? {
     (300...399).contains(status) ? fields.first { $0.name == "location" }?.value : nil

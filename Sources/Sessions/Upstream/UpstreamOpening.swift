@@ -1,6 +1,5 @@
 import Bytes
 import GatewayConfig
-import NetworkFaults
 import Transport
 import WebSocketCore
 
@@ -71,7 +70,8 @@ final class UpstreamOpening {
       state = .asking(connection)
       connection.write(handshake.request.rawBytes)
     case .failure(let error):
-      fail(.upstreamUnreachable, PeerFault(error, of: .server).description)
+      let fault = AnswerFault(error, from: upstream)
+      fail(.upstreamUnreachable, fault.reason, hint: fault.hint)
     }
   }
 
@@ -80,13 +80,13 @@ final class UpstreamOpening {
     fail(.upstreamTimeout, "no answer to the handshake in time")
   }
 
-  private func fail(_ reason: Refusal, _ detail: String) {
+  private func fail(_ reason: Refusal, _ detail: String, hint: String? = nil) {
     // An abandoned connection is reported as closed, too.
     if case .over = state { return }
     let refusal = HandshakeRefusal(reason)
     worker.process.upstreamFailures.record(
       upstream, of: .route(request.route), target: request.target, peer: request.peer,
-      status: refusal.status, detail)
+      status: refusal.status, detail, hint: hint)
     complete(.failure(refusal))
   }
 

@@ -1,7 +1,6 @@
 package import GatewayConfig
 import NIOCore
 package import NIOSSL
-import NetworkFaults
 
 extension UpstreamConfiguration.Trust {
   /// The TLS configuration for an upstream.
@@ -20,14 +19,5 @@ extension UpstreamConfiguration {
   /// section 3), but checked as an address.
   package var serverName: String? {
     (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
-  }
-}
-
-extension PeerFault {
-  /// What to change in the configuration where the certificate of a view's server is not accepted; nil for other faults.
-  var hintOfTrust: String? {
-    guard isAboutTrust else { return nil }
-    return
-      "write a name that the certificate has in url, and name the authority that has signed it in tls: {ca: FILE}"
   }
 }

@@ -93,8 +93,11 @@ package struct ViewFailure: Error, Sendable, Equatable {
   package var mayHaveRun: Bool
   /// When it is worth to ask again; nil if nothing is known.
   package var retryAfter: Duration?
+  /// Whether the last attempt was answered, with an error of the view.
+  package var isOfView = false
 
-  package init(reason: String, mayHaveRun: Bool, retryAfter: Duration? = nil) {
+  package init(reason: String, mayHaveRun: Bool, retryAfter: Duration? = nil, isOfView: Bool = false) {
+    self.isOfView = isOfView
     self.reason = reason
     self.mayHaveRun = mayHaveRun
     self.retryAfter = retryAfter

@@ -2,21 +2,12 @@ import Bytes
 package import GatewayConfig
 import JSON
 package import NIOCore
-import NetworkFaults
 package import Routing
 import Transport
 import WebSocketCore
 
 /// Asks the view of a route whether it would answer: a signed question of kind `check`, for `validate --connect`.
 package struct ViewTrial: Sendable {
-  /// Why it would not, in words, and what to do.
-  package struct Fault: Error, Sendable, Equatable {
-    package var text: String
-    package var hint: String?
-    /// Whether the view answers all the same, so that this is a warning.
-    package var isWarning = false
-  }
-
   private let view: ViewConfiguration
   private let question: ViewQuestion
   /// The `Host` of the question; nil for the view's own.
@@ -40,15 +31,15 @@ package struct ViewTrial: Sendable {
   package static func asks(_ view: ViewConfiguration) -> Bool { view.wire == .json }
 
   /// - Returns: nil if the view has answered as it has to.
-  package func run(on loops: any EventLoopGroup) async -> Fault? {
+  package func run(on loops: any EventLoopGroup) async -> TrialFault? {
     let server = UpstreamFetcher(view.question.url, on: loops)
     let wire = JSONWire(view)
     let request = self.request(for: question, signedBy: view)
     do {
       if let fault = fault(of: try await ask(server, request), to: request, wire) { return fault }
     } catch {
-      let fault = PeerFault(error, of: .server)
-      return Fault(text: fault.description, hint: fault.hintOfTrust ?? hint(for: error))
+      let fault = AnswerFault(error, from: view.question.url)
+      return TrialFault(text: fault.reason, hint: fault.hint)
     }
     guard let forged = forgedRequest, let answer = try? await ask(server, forged) else { return nil }
     return Self.fault(ofAnswerToForged: answer.status)
@@ -79,29 +70,24 @@ package struct ViewTrial: Sendable {
   }
 
   /// - Returns: nil if a view that checks who asks may answer so.
-  static func fault(ofAnswerToForged status: Int) -> Fault? {
+  static func fault(ofAnswerToForged status: Int) -> TrialFault? {
     guard (200...299).contains(status) else { return nil }
-    return Fault(
+    return TrialFault(
       text: "it answered \(status) to a question with a wrong signature, so it does not check the signature",
       hint:
         "compare X-Sluice-Signature before anything else: whoever reaches the view can say that he is any user",
       isWarning: true)
   }
 
-  private func hint(for error: any Error) -> String {
-    let place = view.question.url.place
-    return error is UpstreamFetcher.TimedOut
-      ? "look whether a worker of \(place) is free, or raise \"timeout\""
-      : "start the server of the view, or write the address that it listens on instead of \(place)"
-  }
-
   private func fault(
     of answer: UpstreamFetcher.Answer, to request: ViewRequest, _ wire: some ViewWire
-  ) -> Fault? {
+  ) -> TrialFault? {
     let asked = Question(target: request.target, fields: request.fields)
-    if let page = DjangoPage(answer, to: asked) { return Fault(text: page.found, hint: Self.hint(for: page)) }
+    if let page = DjangoPage(answer, to: asked) {
+      return TrialFault(text: page.found, hint: page.isOfHost ? TrialFault.hintOfHost : page.hintToView)
+    }
     guard (200...299).contains(answer.status) else {
-      return Fault(
+      return TrialFault(
         text: answer.found + Self.words(of: answer),
         hint: answer.hint(for: request.target) ?? Self.hint(forStatus: answer.status))
     }
@@ -109,7 +95,7 @@ package struct ViewTrial: Sendable {
       _ = try wire.answer(in: answer, to: question)
       return nil
     } catch {
-      return Fault(text: error.reason, hint: error.hint)
+      return TrialFault(text: error.reason, hint: error.hint)
     }
   }
 
@@ -124,16 +110,6 @@ package struct ViewTrial: Sendable {
       return ""
     }
     return ": \"\(String(text.prefix(200)).printable)\""
-  }
-
-  private static func hint(for page: DjangoPage) -> String {
-    switch page {
-    case .csrf: "decorate the view with @csrf_exempt: what it is asked is signed"
-    case .disallowedHost:
-      "add it to ALLOWED_HOSTS, or write host: upstream; a name in \"allowed_hosts\" of the route is the Host of this question"
-    case .login, .toLogin: "let no login stand before this view: what it is asked is signed"
-    case .missingSlash, .toHTTPS, .raised, .notFound: page.hint
-    }
   }
 
   private static func hint(forStatus status: Int) -> String? {

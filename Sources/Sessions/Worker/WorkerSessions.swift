@@ -36,7 +36,9 @@ package final class WorkerSessions {
   /// Those who ask views, by the view of a route.
   var askers: [ObjectIdentifier: RouteAsker] = [:]
   /// Of sessions that have ended, while their views are told the rest.
-  var endedViews: [ObjectIdentifier: ViewLink] = [:]
+  let endedViews: EndedViews
+  /// Of a stop: when the time for answers to what clients have sent is over.
+  var lastAnswers: Timer?
   /// Who waits for a `Reply`.
   var replies = Tickets<Void>()
   /// Set before the first connection.
@@ -64,6 +66,7 @@ package final class WorkerSessions {
     served = process.served
     refusals = RefusalLog(process)
     unfinishedInput = UnfinishedInput(process, reactor: reactor)
+    endedViews = EndedViews(reactor)
     compression = WorkerCompression(budget: process.compressionContexts)
   }
 

@@ -40,7 +40,8 @@ struct HeadLines {
       if index == start, bytes[index] == UInt8(ascii: " ") || bytes[index] == UInt8(ascii: "\t") {
         throw RequestFault.badRequest("a line begins with white space")
       }
-      index = min(bytes.skipWords(from: index, until: Self.unusualBytes), end)
+      // Most of a head is, and to pass over it a word at a time takes a fifth of the time.
+      index = min(bytes.skipPrintable(from: index), end)
       guard index < end else { break }
       switch bytes[index] {
       case UInt8(ascii: "\r"):
@@ -74,14 +75,6 @@ struct HeadLines {
       fields.append(try HeaderField(bytes, range, isASCII: !hasOtherBytes))
     }
     return fields
-  }
-
-  /// For eight bytes, those that are no printable ASCII, as `skipWords` wants them: most of a head is, and is passed over a word at a
-  /// time, which takes a fifth of the time.
-  private static func unusualBytes(in word: UInt64) -> UInt64 {
-    let each: UInt64 = 0x0101_0101_0101_0101
-    // Below 0x20, from 0x80 on, and 0x7F.
-    return (word &- 0x20 * each) & ~word | word | (word &+ each)
   }
 
   /// The head may continue, but not beyond the maximum.

@@ -106,6 +106,7 @@ extension [String] {
 
 /// RFC 9110 section 5.6.2: the characters of field names, methods and subprotocols.
 package enum Token {
+  @inlinable
   package static func has(_ byte: UInt8) -> Bool {
     // As most bytes are, which is cheaper to know than to search for them below.
     if byte.isLetterOrDigit { return true }

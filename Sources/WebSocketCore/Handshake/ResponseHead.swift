@@ -23,7 +23,7 @@ public struct ResponseHead: Sendable, Equatable {
   static func parse(_ bytes: RawSpan, _ lines: inout HeadLines) -> Parsed {
     do throws(RequestFault) {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
-      guard var head = statusLine(bytes.string(first)) else {
+      guard var head = statusLine(bytes.extracting(first)) else {
         return .malformed("the answer is not an HTTP/1 response")
       }
       guard lines.ranges.count - 1 <= mostFields else {
@@ -44,14 +44,20 @@ public struct ResponseHead: Sendable, Equatable {
   private static let mostFields = 256
 
   /// RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ].
-  private static func statusLine(_ line: String) -> ResponseHead? {
-    let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
-    guard words.count >= 2, words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0", words[1].utf8.count == 3,
-      let status = Int(words[1]), (100...599).contains(status)
+  private static func statusLine(_ line: RawSpan) -> ResponseHead? {
+    let isNewer = line.begins(with: "HTTP/1.1 ")
+    guard isNewer || line.begins(with: "HTTP/1.0 "), line.byteCount >= 12,
+      line.byteCount == 12 || line[12] == UInt8(ascii: " ")
     else { return nil }
+    var status = 0
+    for offset in 9..<12 {
+      guard line[offset].isDigit else { return nil }
+      status = 10 * status + Int(line[offset] - UInt8(ascii: "0"))
+    }
+    guard (100...599).contains(status) else { return nil }
     return ResponseHead(
-      status: status, phrase: words.count == 3 ? String(words[2]) : "", fields: [],
-      minorVersion: words[0] == "HTTP/1.1" ? 1 : 0)
+      status: status, phrase: line.string(min(13, line.byteCount)..<line.byteCount), fields: [],
+      minorVersion: isNewer ? 1 : 0)
   }
 
   /// Whether the server takes another request on the connection (RFC 9112 section 9.3).

@@ -27,6 +27,14 @@ struct DjangoPageTests {
     #expect(page(200, form) == .login)
   }
 
+  @Test(arguments: [("text/html; charset=utf-8", true), ("Text/HTML", true), ("application/json", false)])
+  func `what says that it is no page is none`(_ row: (type: String, isPage: Bool)) {
+    let form = #"{"do": [{"send": {"text": "csrfmiddlewaretoken type="password""}}]}"#
+    let answer = UpstreamFetcher.Answer(
+      status: 200, fields: [HeaderField(name: "content-type", value: row.type)], body: Array(form.utf8))
+    #expect(DjangoPage(answer, to: Question(target: "/", fields: [])) == (row.isPage ? .login : nil))
+  }
+
   // The page of DEBUG=True lists all settings, APPEND_SLASH among them.
   @Test func `a view that raised is no URL without its last slash`() {
     let text = """

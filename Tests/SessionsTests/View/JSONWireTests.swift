@@ -32,10 +32,14 @@ struct JSONWireTests {
     #expect(request.fields.last?.name == "X-Sluice-Signature")
   }
 
-  @Test func `without a session the host is the upstream's, and nothing is said of a client`() {
+  @Test
+  func `without a session the host is the upstream's, and of a client only that it needs no way to https`() {
     let names = wire([]).request(for: .check, Self.attempt).fields.map(\.name)
     #expect(
-      names == ["Host", "Content-Type", "Accept", "X-Sluice-Version", "X-Sluice-Id", "X-Sluice-Time"])
+      names == [
+        "Host", "Content-Type", "Accept", "X-Forwarded-Proto", "X-Sluice-Version", "X-Sluice-Id",
+        "X-Sluice-Time",
+      ])
     #expect(wire().request(for: .check, Self.attempt).fields[0].value == "127.0.0.1:8001")
   }
 

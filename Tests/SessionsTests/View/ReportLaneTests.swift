@@ -130,6 +130,14 @@ struct ReportLaneTests {
     #expect(Self.step(&lane, at: 1) == "wait 1000.0 ms")
   }
 
+  @Test func `a stop does not spread them`() {
+    var lane = ReportLane<String>(width: 1000)
+    lane.hurry(at: Self.time(0))
+    for report in 0..<600 { lane.add("\(report)", at: Self.time(0)) }
+    let steps = (0..<600).map { _ in Self.step(&lane, at: 0) }
+    #expect(steps == (0..<600).map { "\($0)" })
+  }
+
   @Test func `one that was withdrawn says nothing about the view`() {
     var lane = ReportLane<String>(width: 1)
     for report in ["a", "b"] { lane.add(report, at: Self.time(0)) }

@@ -88,7 +88,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(said())
     _ = conversation.next(.answered(.receive(1), Self.idle(.asked(after: .seconds(120)))))
     #expect(conversation.next(.rested) == [.ask(2, [])])
-    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [])
     #expect(conversation.next(received(2)) == [.finish(nil), .report])
     #expect(conversation.next(.rested) == [])
   }
@@ -140,7 +140,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(.began)
     let refusal = HandshakeRefusal(.forbiddenByCallback)
     #expect(conversation.next(.answered(.connect, .refused(refusal))) == [.refuse(refusal), .forget])
-    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [])
   }
 
   @Test(arguments: [true, false])
@@ -277,6 +277,13 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     #expect(conversation.next(failed(1, mayHaveRun: mayHaveRun)) == [step])
   }
 
+  @Test func `a view that answers each attempt with an error is not said to be silent`() {
+    var conversation = open { $0 = .onFailure(.wait, repeats: true) }
+    _ = conversation.next(said())
+    let failure = ViewFailure(reason: "the server answered 500", mayHaveRun: true, isOfView: true)
+    #expect(conversation.next(.answered(.receive(1), .failed(failure))) == [.end(.viewFailing)])
+  }
+
   @Test func `after a reply the next message is asked about`() {
     var conversation = open { $0.onFailure = .reply }
     _ = conversation.next(said())
@@ -294,7 +301,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     let failure = ViewFailure(reason: "no JSON", mayHaveRun: true)
     #expect(
       conversation.next(.answered(.receive(1), .unusable(failure))) == [.end(.viewUnusable), .readOn])
-    #expect(conversation.next(.ended(.asksOn)) == [.report])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.report])
   }
 
   // MARK: - Answers
@@ -328,7 +335,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
       conversation.next(received(1, actions, state: "3")) == [
         sentHello, .finish(Array("3".utf8)), .close(code: 4000, reason: "enough"), .readOn,
       ])
-    #expect(conversation.next(.ended(.asksOn)) == [.report])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.report])
   }
 
   // MARK: - The end
@@ -337,12 +344,42 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     var conversation = open()
     _ = conversation.next(said())
     _ = conversation.next(said())
-    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [])
     #expect(
       conversation.next(received(1, [hello, .publish(publication("room"))])) == [
         .publish(publication("room")), .finish(nil), .ask(2, [message(2)]),
       ])
     #expect(conversation.next(received(2)) == [.finish(nil), .report])
+  }
+
+  @Test func `of what a client that is gone has left a thousand messages are asked about`() {
+    var conversation = open { $0.batch = 2000 }
+    _ = conversation.next(said())
+    for _ in 0..<1200 { _ = conversation.next(said()) }
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.tellOfDropped(200)])
+    #expect(
+      conversation.next(received(1)) == [.finish(nil), .ask(2, (2...1001).map { message(UInt64($0)) })])
+    #expect(conversation.next(received(2)) == [.finish(nil), .report])
+  }
+
+  @Test func `a client that is gone is asked about for a time, and its end follows the answer under way`() {
+    var conversation = open()
+    for _ in 0..<3 { _ = conversation.next(said()) }
+    #expect(conversation.next(.lingeredOut) == [])
+    _ = conversation.next(.ended(.asksOn(atMost: 1000)))
+    #expect(!conversation.isDropping)
+    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(2)])
+    #expect(conversation.isDropping && conversation.next(.lingeredOut) == [])
+    // What was not taken is dropped as well.
+    #expect(conversation.next(received(1, taken: 0)) == [.finish(nil), .report])
+  }
+
+  @Test func `a pause of a client that is gone ends with its time`() {
+    var conversation = open()
+    _ = conversation.next(said())
+    _ = conversation.next(.ended(.asksOn(atMost: 1000)))
+    #expect(conversation.next(received(1, taken: 0)).count == 2)
+    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(1), .report])
   }
 
   @Test func `who was put out is not asked about any more, but the answer under way is waited for`() {
@@ -358,7 +395,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(said())
     _ = conversation.next(received(1, [.join("room"), .publish(publication("room"))]))
     #expect(
-      conversation.next(.ended(.asksOn)) == [
+      conversation.next(.ended(.asksOn(atMost: 1000))) == [
         .publish(publication("room")), .finish(nil), .report,
       ])
   }
@@ -401,7 +438,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
       ])
     #expect(conversation.next(.mistaken) == [])
     #expect(conversation.next(received(2, taken: 0)) == [.finish(nil)])
-    #expect(conversation.next(.ended(.asksOn)) == [.report])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.report])
   }
 
   @Test func `a long answer is carried out in parts, in its order`() {
@@ -424,7 +461,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(said())
     let all = [ViewAnswer.Action](repeating: .publish(publication("room")), count: 40)
     #expect(conversation.next(received(1, all)).last == .goOn)
-    #expect(conversation.next(.ended(.asksOn)) == [])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [])
     #expect(conversation.next(.wentOn).suffix(2) == [.finish(nil), .report])
     #expect(conversation.isOver)
   }

@@ -11,9 +11,9 @@ import WebSocketCore
 
 struct ViewLinkTests {
   /// The link is held by nobody here afterwards.
-  private func leave(_ scene: LinkScene, asking text: String) throws -> () -> ViewLink? {
+  private func leave(_ scene: LinkScene, asking texts: String...) throws -> () -> ViewLink? {
     let (session, link, _) = try scene.open()
-    scene.say(text, to: link)
+    for text in texts { scene.say(text, to: link) }
     session.abandon()
     scene.settle()
     return { [weak link] in link }
@@ -28,7 +28,7 @@ struct ViewLinkTests {
       #expect(scene.asker.isAsking)
       scene.asker.answer(taken: 0)
       scene.settle()
-      #expect(!scene.asker.isAsking && link() != nil && scene.worker.endedViews.count == 1)
+      #expect(!scene.asker.isAsking && link() != nil && scene.worker.endedViews.links.count == 1)
       scene.pass(.seconds(1))
       #expect(scene.asker.isAsking && scene.asker.asked.count == 3)
       scene.asker.answer()
@@ -47,6 +47,40 @@ struct ViewLinkTests {
       #expect(link() == nil && scene.worker.endedViews.isEmpty)
       scene.pass(.seconds(60))
       #expect(scene.asker.asked.count == 2)
+    }
+  }
+
+  @Test func `a session is asked about for 30 seconds after its end, and then its end is told`() async throws
+  {
+    try await LinkScene.run { scene in
+      let link = try leave(scene, asking: "x", "y", "z")
+      for _ in 0..<29 { scene.pass(.seconds(1)) }
+      #expect(scene.asker.asked.count == 2 && link()?.isDropping == false)
+      for _ in 0..<2 { scene.pass(.seconds(1)) }
+      #expect(link()?.isDropping == true)
+      #expect(scene.lines.all.contains { $0.contains("were dropped") })
+      scene.asker.answer()
+      #expect(link() == nil && scene.worker.endedViews.isEmpty && scene.asker.asked.count == 2)
+    }
+  }
+
+  @Test func `towards the end of a stop nothing is asked that waits, also of sessions that end later`()
+    async throws
+  {
+    try await LinkScene.run { scene in
+      let early = try leave(scene, asking: "x", "y")
+      scene.worker.askEndsOnly(after: .seconds(3))
+      scene.pass(.seconds(2))
+      #expect(early()?.isDropping == false)
+      scene.pass(.seconds(2))
+      #expect(early()?.isDropping == true)
+      scene.asker.answer()
+      let late = try leave(scene, asking: "x", "y")
+      scene.settle()
+      scene.asker.answer()
+      #expect(early() == nil)
+      #expect(late() == nil)
+      #expect(scene.asker.asked.count == 4)
     }
   }
 

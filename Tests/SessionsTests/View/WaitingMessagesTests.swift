@@ -33,6 +33,13 @@ struct WaitingMessagesTests {
     #expect(numbers(&waiting, 9) == [1, 2, 3, 4])
   }
 
+  @Test func `the last ones are dropped where there are too many`() {
+    var waiting = waiting(1...5)
+    #expect(waiting.keep(first: 5) == 0 && waiting.keep(first: 2) == 3)
+    #expect(waiting.count == 2 && waiting.bytes == 130)
+    #expect(numbers(&waiting, 9) == [1, 2] && waiting.bytes == 0)
+  }
+
   @Test(.timeLimit(.minutes(1)))
   func `a long backlog is not copied for each question`() {
     var waiting = waiting(1...200_000)

@@ -45,6 +45,14 @@ final class AskedQuestion {
 
   var isWaiting: Bool { if case .waiting = state { true } else { false } }
 
+  /// Whether nothing of it is under way.
+  var isResting: Bool {
+    switch state {
+    case .waiting, .pausing: true
+    case .asking, .over: false
+    }
+  }
+
   /// Whether something of it was sent, in this attempt or before.
   var hasBeenSent: Bool {
     guard case .asking(let link?) = state else { return wasSent }

@@ -16,6 +16,8 @@ final class RouteAsker: ViewAsker {
   private var turns: Timer?
   /// Looks whose patience is over.
   private var watch: Timer?
+  /// Whether nothing but ends of sessions is asked any more.
+  private var isEnding = false
 
   init(_ view: RouteView, of worker: WorkerSessions) {
     self.view = view
@@ -149,31 +151,52 @@ extension RouteAsker {
 
   // MARK: - Patience
 
-  private func beginWatch() {
-    guard watch == nil else { return }
+  private func beginWatch() { if watch == nil { watch(after: ViewCircuit.pause) } }
+
+  private func watch(after time: Duration) {
+    watch?.cancel()
     // Unowned: the end of the asker cancels it.
-    let timer = worker.reactor.timer { [unowned self] in watchWaiting() }
+    let timer = worker.reactor.timer { [unowned self] in lookAtResting() }
     watch = timer
-    timer.schedule(after: ViewCircuit.pause)
+    timer.schedule(after: time)
   }
 
-  /// Those that wait for a view that answers nobody are given up with the time for asking again, although they were never asked.
-  private func watchWaiting() {
+  /// Those that wait for a view that answers nobody are given up with the time for asking again, although they were never asked; towards
+  /// the end of a stop, all that clients wait for.
+  private func lookAtResting() {
     watch = nil
-    let waiting = questions.values.filter(\.isWaiting)
-    guard !waiting.isEmpty else { return }
-    beginWatch()
-    guard let openSince = view.gate.openSince else { return }
-    for asked in waiting {
-      // What it has waited while the view had others to answer does not count.
-      guard now.since(max(openSince, asked.askedAt)) > asked.terms.patience,
-        view.gate.forget(id(of: asked))
-      else { continue }
-      tell(
-        asked,
-        .failed(
-          ViewFailure(reason: "the view does not answer", mayHaveRun: asked.retries.mayHaveRun)))
+    let resting = questions.values.filter { $0.isWaiting || isEnding && $0.isResting }
+    let openSince = view.gate.openSince
+    for asked in resting where isGivenUp(asked, openSince) {
+      // Each may close a session.
+      guard worker.reactor.hasTimeLeft() else { return watch(after: .zero) }
+      giveUp(asked)
     }
+    if questions.values.contains(where: \.isWaiting) { beginWatch() }
+  }
+
+  private func isGivenUp(_ asked: AskedQuestion, _ openSince: MonotonicTime?) -> Bool {
+    guard !isEnding || asked.terms.lane == .reports else { return true }
+    // What it has waited while the view had others to answer does not count.
+    guard asked.isWaiting, let openSince else { return false }
+    return now.since(max(openSince, asked.askedAt)) > asked.terms.patience
+  }
+
+  private func giveUp(_ asked: AskedQuestion) {
+    switch asked.state {
+    // If it was called already, its turn has come.
+    case .waiting: guard view.gate.forget(id(of: asked)) else { return }
+    case .pausing(let timer): timer.cancel()
+    case .asking, .over: return
+    }
+    let reason = isEnding ? "the gateway stops" : "the view does not answer"
+    tell(asked, .failed(ViewFailure(reason: reason, mayHaveRun: asked.retries.mayHaveRun)))
+  }
+
+  /// A stop leaves the rest of its time to the ends of sessions: what clients wait for is not asked any more.
+  func askReportsOnly() {
+    isEnding = true
+    lookAtResting()
   }
 }
 
@@ -255,7 +278,8 @@ extension RouteAsker {
         asked, ViewFailure(reason: fault.reason, mayHaveRun: false, retryAfter: after), isAnswered: true)
     case .broken(let fault):
       note(fault, of: asked, isAway: isAway)
-      end(asked, ViewFailure(reason: fault.reason, mayHaveRun: true), isAnswered: true)
+      end(
+        asked, ViewFailure(reason: fault.reason, mayHaveRun: true, isOfView: !isAway), isAnswered: true)
     }
   }
 

@@ -1,7 +1,7 @@
 import Transport
 
 /// The questions of one route that are under way or wait, over all workers: how many there may be, whose turn it is, and whether the view
-/// answers at all. A pure value.
+/// answers at all. A pure value. How often reports come is for their `ReportLane` to say.
 ///
 /// Any number may wait, as those who ask have bounds: a session has `ViewRules.mostAtOnce` questions, and a worker as many reports as its
 /// `ReportLane` is wide. Whoever was turned away here would fail although the view is only slow.
@@ -47,10 +47,6 @@ struct ViewQueue: Sendable {
     var verdict: Verdict
   }
 
-  /// Between two reports, on average.
-  static let reportPause = Duration.milliseconds(5)
-  /// So many reports can go together.
-  private static let reportBurst = 20
   /// After so many questions of clients a report has its turn, so that it does not wait for ever.
   private static let clientsPerReport = 8
 
@@ -61,8 +57,6 @@ struct ViewQueue: Sendable {
   private(set) var underWay = 0
   private var reportsUnderWay = 0
   private var clientsSinceReport = 0
-  /// When the next report would go if each kept its distance.
-  private var nextReport = MonotonicTime(nanoseconds: 0)
   private var circuit = ViewCircuit()
 
   /// - Parameter most: how many may be under way.
@@ -139,7 +133,7 @@ struct ViewQueue: Sendable {
   func nextCall(at now: MonotonicTime) -> MonotonicTime? {
     guard waiting > 0, underWay < most, let next = circuit.next(at: now) else { return nil }
     guard clients.isEmpty else { return next > now ? next : nil }
-    return reportsUnderWay < mostReportsNow ? max(next, nextReport) : nil
+    return reportsUnderWay < mostReportsNow ? next : nil
   }
 
   // MARK: - Whose turn it is
@@ -148,7 +142,7 @@ struct ViewQueue: Sendable {
     guard underWay < most, let next = circuit.next(at: now), next <= now else { return false }
     switch lane {
     case .clients: return true
-    case .reports: return reportsUnderWay < mostReportsNow && nextReport <= now
+    case .reports: return reportsUnderWay < mostReportsNow
     }
   }
 
@@ -163,9 +157,6 @@ struct ViewQueue: Sendable {
     case .reports:
       clientsSinceReport = 0
       reportsUnderWay += 1
-      let earliest =
-        now.nanoseconds &- min(now.nanoseconds, (Self.reportPause * Self.reportBurst).wholeNanoseconds)
-      nextReport = MonotonicTime(nanoseconds: max(nextReport.nanoseconds, earliest)) + Self.reportPause
     }
   }
 

@@ -44,14 +44,14 @@ final class ViewReports: Sendable {
     guard let fault else { return }
     failures.record(
       question.url, of: .view(route: route, url: question.shownURL), target: asked.session.map(\.pathBytes),
-      event: asked.event.name, fault.reason, hint: fault.hint)
+      question: (asked.event.name, asked.id), fault.reason, hint: fault.hint)
   }
 
   /// An answer cannot be used.
   func tellUnusable(_ fault: AnswerFault, of asked: ViewQuestion) {
     failures.record(
       question.url, of: .view(route: route, url: question.shownURL), target: asked.session.map(\.pathBytes),
-      event: asked.event.name, fault.reason, hint: fault.hint, paced: pace)
+      question: (asked.event.name, asked.id), fault.reason, hint: fault.hint, paced: pace)
   }
 
   /// The view has done what a question asks: the signature was good.

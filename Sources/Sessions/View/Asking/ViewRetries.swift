@@ -33,13 +33,15 @@ struct ViewRetries: Sendable, Equatable {
   /// After how long the question is asked again: half of a time that doubles with each failure, and a part of the other half by chance,
   /// so that those who failed together do not come together.
   ///
-  /// - Parameter random: from 0 to 1.
+  /// - Parameters:
+  ///   - failure: that was noted.
+  ///   - random: from 0 to 1.
   /// - Returns: nil if it is not asked again.
   mutating func pause(after failure: ViewFailure, at now: MonotonicTime, random: Double) -> Duration? {
     let firstFailure = firstFailure ?? now
     self.firstFailure = firstFailure
     failures += 1
-    guard patience > .zero, !noting(failure).mayHaveRun || repeating == .always else { return nil }
+    guard patience > .zero, !mayHaveRun || repeating == .always else { return nil }
     let pause = max(
       pauses.pause(after: failures) * (0.5 + random / 2), min(failure.retryAfter ?? .zero, Self.longestWish))
     return (now + pause).since(firstFailure) > patience ? nil : pause

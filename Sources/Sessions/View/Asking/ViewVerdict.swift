@@ -27,8 +27,11 @@ enum ViewVerdict: Sendable {
       return
     }
     let page = DjangoPage(answer, to: Question(target: request.target, fields: request.fields))
-    let found = AnswerFault(
-      reason: page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: request.target))
+    // Most answers have no fault, and no words for it are looked for.
+    var found: AnswerFault {
+      AnswerFault(
+        reason: page?.found ?? answer.found, hint: page?.hintToView ?? answer.hint(for: request.target))
+    }
     if let fault = Self.faultOfRequest(answer, size: size) ?? (page?.standsBefore == true ? found : nil) {
       self = .unheard(fault)
       return
@@ -37,7 +40,8 @@ enum ViewVerdict: Sendable {
     case 200...299: self = Self.read(answer, to: question, by: view.wire)
     case 429 where question.isConnect: self = Self.refused(answer, page, of: view)
     case 408, 425, 429, 503: self = .notHandled(found, after: answer.retryAfter)
-    case 500...599: self = .broken(found)
+    case 500...599:
+      self = .broken(AnswerFault(reason: found.reason, hint: found.hint ?? Self.hintOfError(answer.status)))
     case 400...499:
       if answer.status == 404, view.configuration.question.places.isEmpty {
         self = .unusable(
@@ -96,6 +100,12 @@ enum ViewVerdict: Sendable {
 
   /// Django's own `DATA_UPLOAD_MAX_MEMORY_SIZE`. Bytes.
   private static let usualLimit = 2_621_440
+
+  private static func hintOfError(_ status: Int) -> String {
+    status == 500
+      ? "the log of Django has the error; if what a client has sent is the reason, check it, and answer with an error for the client"
+      : "the log of the server has the error"
+  }
 
   private static let hintOfSignature =
     "compare the secret of the route with the view's, and the clocks of both machines"

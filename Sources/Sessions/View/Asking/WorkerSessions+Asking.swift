@@ -26,7 +26,7 @@ extension WorkerSessions {
   /// All sessions have had their turn to go on by the routes that are served now: so do those that have ended, and whose views are still
   /// told of them.
   func askAsServed() {
-    for link in endedViews.values {
+    for link in endedViews.links {
       if let new = served.live.successor(of: link.route), new !== link.route { link.adopt(new) }
     }
     retireAskers()
@@ -40,5 +40,19 @@ extension WorkerSessions {
       askers[view]?.retire()
       if askers[view]?.isIdle == true, isKnownUniquelyReferenced(&askers[view]) { askers[view] = nil }
     }
+  }
+
+  /// A stop has only so much time left that the ends of sessions need it: nothing else is asked any more, and what is under way is
+  /// waited for.
+  package func askEndsOnly() {
+    endedViews.giveUp()
+    for asker in askers.values { asker.askReportsOnly() }
+  }
+
+  package func askEndsOnly(after time: Duration) {
+    // Unowned: the worker lives while its reactor runs.
+    let timer = lastAnswers ?? reactor.timer { [unowned self] in askEndsOnly() }
+    lastAnswers = timer
+    timer.schedule(after: time)
   }
 }

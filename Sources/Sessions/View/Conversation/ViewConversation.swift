@@ -28,12 +28,14 @@ struct ViewConversation {
     case wentOn
     /// The session has ended; nothing reaches the client any more.
     case ended(Ending)
+    /// The time is over in which the view is asked about what a client that is gone had sent.
+    case lingeredOut
   }
 
   /// What becomes of messages that the view was not asked about.
   enum Ending: Equatable {
-    /// They are asked about: the client had sent them.
-    case asksOn
+    /// The client had sent them: so many are asked about.
+    case asksOn(atMost: Int)
     /// Somebody has ended the session, or its order is broken.
     case drops
     /// It was never open. `wasAsked`: whether something of *connect* was sent.
@@ -70,6 +72,8 @@ struct ViewConversation {
     case goOn
     /// The view refuses a session that is open, and that it was told of again: the log tells of it.
     case tellOfRefusal(HandshakeRefusal)
+    /// So many messages of a client that is gone are not asked about: the log tells of it.
+    case tellOfDropped(Int)
     /// The session has ended: its *disconnect* is due.
     case report
     /// The view knows nothing of the session.
@@ -98,7 +102,7 @@ struct ViewConversation {
   private var isJoining = false
   private var isPausing = false
   /// Nothing is asked any more that was not asked yet.
-  private var isDropping = false
+  private(set) var isDropping = false
   private var isMistaken = false
   private var patience = ViewPatience()
   /// After how long without a question the view is asked with no message; 0 for never. Whole seconds, as each session has them.
@@ -167,8 +171,10 @@ struct ViewConversation {
     case (_, .wentOn): isPausing = false
     case (_, .timeIsUp): patience.isWaiting = false
     case (.open, .rested): askNothing(&steps)
-    case (.open, .ended(let ending)), (.ended, .ended(let ending)): end(ending)
-    case (_, .began), (_, .mistaken), (_, .message), (_, .answered), (_, .joined), (_, .ended), (_, .rested):
+    case (.open, .ended(let ending)), (.ended, .ended(let ending)): end(ending, &steps)
+    case (.ended, .lingeredOut): dropAll(&steps)
+    case (_, .began), (_, .mistaken), (_, .message), (_, .answered), (_, .joined), (_, .ended), (_, .rested),
+      (_, .lingeredOut):
       break
     }
   }
@@ -212,13 +218,21 @@ extension ViewConversation {
     steps.append(ending == .beforeOpen(wasAsked: true) ? .report : .forget)
   }
 
-  private mutating func end(_ ending: Ending) {
+  private mutating func end(_ ending: Ending, _ steps: inout [Step]) {
     phase = .ended
     isMistaken = false
     // Whoever waits for the group has gone.
     isJoining = false
     patience.isWaiting = false
-    if ending != .asksOn { drop() }
+    guard case .asksOn(let most) = ending else { return drop() }
+    let dropped = waiting.keep(first: most)
+    if dropped > 0 { steps.append(.tellOfDropped(dropped)) }
+    if most == 0 { drop() }
+  }
+
+  private mutating func dropAll(_ steps: inout [Step]) {
+    if !waiting.isEmpty { steps.append(.tellOfDropped(waiting.count)) }
+    drop()
   }
 
   private mutating func drop() {
@@ -313,7 +327,7 @@ extension ViewConversation {
     case .reply:
       guard isOpen else { return }
       steps.append(.reply((isLost ? CloseReason.messageUncertain : .messageUnhandled).text))
-    case .wait where !isLost: end(.viewAway, &steps)
+    case .wait where !isLost: end(failure.isOfView ? .viewFailing : .viewAway, &steps)
     case .wait, .close: end(isLost ? .messageUncertain : .messageUnhandled, &steps)
     }
   }

@@ -39,7 +39,8 @@ final class ViewLink {
   private(set) var held: HeldEvents?
   /// The code and the reason of the session's end, by the side that has spoken first.
   private var farewell: LastWords?
-  private var ending = ViewConversation.Ending.asksOn
+  /// Whether what the view was not asked about is dropped with the session.
+  private var dropsWaiting = false
   /// The group that the answer under way waits for.
   private var awaited: String?
   private var timer: Timer?
@@ -212,7 +213,7 @@ final class ViewLink {
     // What took an answer is not kept by a session that is quiet.
     events = []
     count()
-    if conversation.isOver { worker.endedViews[ObjectIdentifier(self)] = nil }
+    if conversation.isOver { worker.endedViews.remove(self) }
   }
 
   /// What waits for the view is part of what the process has read and not handled.
@@ -237,7 +238,13 @@ final class ViewLink {
   }
 
   /// What the view was not asked about is dropped.
-  func dropWaiting() { ending = .drops }
+  func dropWaiting() { dropsWaiting = true }
+
+  /// Whether nothing that waits is asked about any more.
+  var isDropping: Bool { conversation.isDropping }
+
+  /// The session has ended, and its view was asked for long enough about what its client had sent.
+  func timeIsOver() { handle(.lingeredOut) }
 
   /// Called while the session is still in its groups.
   func sessionEnds() {
@@ -248,8 +255,8 @@ final class ViewLink {
     timer?.cancel()
     restTimer?.cancel()
     // Nobody else holds it while it waits, and its view is still to be told.
-    worker.endedViews[ObjectIdentifier(self)] = self
-    guard let entrance else { return handle(.ended(ending)) }
+    worker.endedViews.add(self)
+    guard let entrance else { return handle(.ended(dropsWaiting ? .drops : worker.endedViews.ending)) }
     self.entrance = nil
     // The end of the session must not overtake its beginning, which another process of the view may still be at.
     let isAsked = entrance.ticket.map { ticket in
@@ -303,6 +310,7 @@ extension ViewLink {
     case .readOn: session?.readOn()
     case .goOn: goOn()
     case .tellOfRefusal(let refusal): tell(of: refusal)
+    case .tellOfDropped(let count): tellOfDropped(count)
     case .report: report()
     case .forget: forget()
     }
@@ -396,7 +404,14 @@ extension ViewLink {
 
   private func end(_ reason: CloseReason) {
     guard let session else { return }
-    worker.process.log.tell(of: reason, "a view did not answer: its session ends", ["route": "\(route.name)"])
+    if let level = reason.level {
+      worker.process.log.log(
+        "a view did not handle a message: its session ends", at: level, paced: worker.process.viewPace,
+        [
+          "route": "\(route.name)", "code": "\(reason.code.rawValue)", "reason": "\(reason.text)",
+          "address": "\(record.address)",
+        ])
+    }
     session.close(reason)
   }
 
@@ -428,6 +443,17 @@ extension ViewLink {
       "a view refuses a session that is open, and that it was told of again: the session goes on",
       at: .warning, paced: worker.process.viewPace,
       ["route": "\(route.name)", "status": "\(refusal.status)"])
+  }
+
+  private func tellOfDropped(_ count: Int) {
+    worker.process.log.log(
+      "messages of a client that is gone were dropped: its view did not take them in time", at: .warning,
+      paced: worker.process.viewPace,
+      [
+        "route": "\(route.name)", "messages": "\(count)",
+        "hint":
+          "after a session has ended its view is asked for 30 seconds, about at most 1,000 messages; batch: brings more in one question",
+      ])
   }
 
   /// Some of what other gateways do for a view is not done.

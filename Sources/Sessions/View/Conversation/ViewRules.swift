@@ -113,6 +113,7 @@ struct WaitingMessages {
   private(set) var bytes = 0
 
   var isEmpty: Bool { messages.isEmpty }
+  var count: Int { messages.count }
 
   /// Whether they make a question.
   func isFull(_ batch: Int) -> Bool { messages.count >= batch || bytes >= Self.longestBody }
@@ -130,6 +131,17 @@ struct WaitingMessages {
     // Without an order several questions may come back.
     if (first.last?.number ?? 0) > next { messages.sort { $0.number < $1.number } }
     bytes += first.reduce(0) { $0 + $1.memory }
+  }
+
+  /// Drops those behind the first so many.
+  ///
+  /// - Returns: how many that were.
+  mutating func keep(first most: Int) -> Int {
+    let excess = messages.count - most
+    guard excess > 0 else { return 0 }
+    bytes -= messages.suffix(excess).reduce(0) { $0 + $1.memory }
+    messages.removeLast(excess)
+    return excess
   }
 
   /// Takes the messages of the next question.

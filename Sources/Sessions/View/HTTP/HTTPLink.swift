@@ -94,7 +94,7 @@ final class HTTPLink {
     case .anotherRequest where connection?.hasUnsent == false && links.mayKeep(self):
       state = .kept
       limit?.schedule(after: links.upstream.idleTimeout)
-    case .endOfServer where connection?.hasUnsent == false:
+    case .endOfServer where connection?.hasUnsent == false && links.waitsForEnds:
       state = .leaving
       limit?.schedule(after: Self.timeToLeave)
     case .anotherRequest, .endOfServer, .nothing: end()
@@ -130,7 +130,7 @@ final class HTTPLink {
 
   private func timedOut() {
     switch state {
-    case .connecting: fail("the server did not accept the connection in time")
+    case .connecting: fail(AnswerFault.notAccepted, hint: links.upstream.hint(for: .silent))
     case .asking:
       fail(
         reader.hasBegun ? "the whole answer did not arrive in time" : "the server did not answer in time",
@@ -162,9 +162,12 @@ extension HTTPLink: ConnectionHandler {
     switch step {
     case .incomplete: break
     case .complete(let answer, let next): answered(answer, next)
-    case .malformed(let reason): fail(reason)
+    case .malformed(let reason): fail(reason, hint: hasServerEnded ? Self.endHint : nil)
     }
   }
+
+  private static let endHint =
+    "the log of the server may say why: gunicorn ends a worker that needs longer than its --timeout for one answer"
 
   func peerFinished() {
     hasServerEnded = true
@@ -185,21 +188,22 @@ extension HTTPLink: ConnectionHandler {
     switch state {
     case .asking where reason == .finished: take(reader.end())
     case .connecting, .asking:
-      let fault = connection?.tlsFault.map { PeerFault($0, of: .server) }
-      fail(
-        fault?.description ?? words(for: reason), hint: fault?.hintOfTrust,
-        isOwn: reason == .local && state == .asking && !hasGivenWay)
+      let fault = fault(for: reason)
+      fail(fault.reason, hint: fault.hint, isOwn: reason == .local && state == .asking && !hasGivenWay)
     case .kept, .leaving: end()
     case .over: break
     }
   }
 
-  private func words(for reason: ConnectionEnd) -> String {
+  private func fault(for reason: ConnectionEnd) -> AnswerFault {
+    if let fault = connection?.tlsFault { return AnswerFault(fault, from: links.upstream) }
     switch reason {
-    case .failed(let code): TransportFailure.text(code)
-    case .finished: "the server closed the connection"
-    case .local where hasGivenWay: "the memory for unsent bytes is used up"
-    case .local: "the gateway has ended the connection"
+    case .failed(let code) where state == .connecting:
+      return AnswerFault(TransportFailure.cannotConnect(code), from: links.upstream)
+    case .failed(let code): return AnswerFault(reason: TransportFailure.text(code), hint: Self.endHint)
+    case .finished: return AnswerFault(reason: "the server closed the connection")
+    case .local where hasGivenWay: return AnswerFault(reason: "the memory for unsent bytes is used up")
+    case .local: return AnswerFault(reason: "the gateway has ended the connection")
     }
   }
 }

@@ -25,6 +25,9 @@ final class HTTPLinks {
     dialer = LinkDialer(shared, of: worker)
   }
 
+  /// Whether it matters who ends a connection first: with TCP that side keeps the port busy for a minute, a Unix socket has none.
+  var waitsForEnds: Bool { upstream.socket == nil }
+
   /// Sends a request.
   ///
   /// - Parameters:

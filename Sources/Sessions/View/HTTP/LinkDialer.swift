@@ -50,7 +50,9 @@ final class LinkDialer {
       link.connect(by: connection)
     } catch {
       // A Unix socket whose server has not accepted those that came before says so at once.
-      guard error == .cannotConnect(EAGAIN) else { return link.fail("\(error)", hint: Self.hint(for: error)) }
+      guard error == .cannotConnect(EAGAIN) else {
+        return link.fail("\(error)", hint: Unreached(error).map(upstream.hint))
+      }
       wait(with: link)
     }
   }
@@ -70,15 +72,6 @@ final class LinkDialer {
     for link in links where link.isConnecting { connect(link) }
   }
 
-  private static func hint(for failure: TransportFailure) -> String? {
-    switch failure {
-    case .cannotConnect(ECONNREFUSED), .cannotConnect(ENOENT):
-      "start the server of the view, or compare the URL with its bind address"
-    case .cannotConnect(EACCES), .cannotConnect(EPERM): "let the user of this process write to the socket"
-    default: nil
-    }
-  }
-
   /// Has the name looked up again for the next connection.
   func forget() { found = nil }
 
@@ -89,7 +82,9 @@ final class LinkDialer {
     worker.connect(to: upstream) { [self] outcome in
       switch outcome {
       case .success(let raw): adopt(Descriptor(adopting: raw), for: link)
-      case .failure(let error): link.fail(PeerFault(error, of: .server).description)
+      case .failure(let error):
+        let fault = AnswerFault(error, from: upstream)
+        link.fail(fault.reason, hint: fault.hint)
       }
     }
   }

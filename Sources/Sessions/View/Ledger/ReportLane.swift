@@ -77,7 +77,8 @@ struct ReportLane<Report> {
     underWay += 1
     let earliest = MonotonicTime(
       nanoseconds: now.nanoseconds &- min(now.nanoseconds, Self.burst.wholeNanoseconds))
-    pace = max(pace, earliest) + Self.gap
+    // A stop has no time to spread them: the width bounds them.
+    pace = isHurried ? now : max(pace, earliest) + Self.gap
     return .ask(report.report)
   }
 

@@ -232,14 +232,12 @@ package final class ViewLedger: ViewRegister {
 
   // MARK: - A stop
 
-  /// Waits until everything was told that only this process can tell, or the time is over, and says what was not told.
-  package func finish(within time: Duration) async {
+  /// Waits until everything was told that only this process can tell, or the task is cancelled, and says what was not told.
+  package func finish() async {
     let workers = state.withLock { $0.workers }
     for worker in workers { worker { $0.reports.hurry() } }
     if isWorthWaiting {
-      _ = await within(time) { [self] in
-        for await _ in settlements where !isWorthWaiting { return }
-      }
+      for await _ in settlements where !isWorthWaiting { break }
     }
     tellOfUntold()
   }

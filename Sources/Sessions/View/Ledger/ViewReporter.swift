@@ -60,14 +60,16 @@ final class RouteReports {
   init(_ route: SessionRoute, _ worker: WorkerSessions) {
     self.route = route
     self.worker = worker
-    lane = ReportLane(width: Self.width(of: route))
+    lane = ReportLane(width: 1)
+    lane.width = width
   }
 
   deinit { timer?.cancel() }
 
-  /// Questions that clients wait for need the others.
-  private static func width(of route: SessionRoute) -> Int {
-    (route.configuration.consumer.view?.inFlight ?? 1) / 4
+  /// Questions that clients wait for need the others; at the end of a stop there are none.
+  private var width: Int {
+    let inFlight = route.configuration.consumer.view?.inFlight ?? 1
+    return lane.isHurried ? inFlight : inFlight / 4
   }
 
   private var ledger: ViewLedger { worker.process.views }
@@ -77,7 +79,7 @@ final class RouteReports {
 
   func serve(_ route: SessionRoute) {
     self.route = route
-    lane.width = Self.width(of: route)
+    lane.width = width
     goOn()
     guard let interval = route.configuration.consumer.view?.alive else {
       retire()
@@ -107,6 +109,7 @@ final class RouteReports {
 
   func hurry() {
     lane.hurry(at: now)
+    lane.width = width
     goOn()
   }
 

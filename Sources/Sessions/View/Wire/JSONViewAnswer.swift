@@ -31,11 +31,14 @@ struct JSONViewAnswer {
       try readConnect(object, into: &answer)
       return answer
     } catch {
-      throw AnswerFault(reason: error.row.text)
+      throw AnswerFault(reason: error.row.text, hint: Self.hint)
     }
   }
 
   // MARK: - Members
+
+  private static let hint =
+    #"a view answers with 204, or with an object such as {"do": [{"send": {"json": {}}}], "state": {}}; what is large is kept in models or in the cache, and not in "state""#
 
   private static let common = ["do", "state"]
   private static let ofReceive = ["taken"]

@@ -59,5 +59,8 @@ extension UpstreamFetcher.Answer {
     return RefusalLog.printable(Array(type.lowercased().utf8))
   }
 
-  fileprivate var isJSON: Bool { type == "application/json" }
+  /// As most servers write it, it is not looked at closely.
+  fileprivate var isJSON: Bool {
+    fields.firstValue(of: "content-type") == "application/json" || type == "application/json"
+  }
 }

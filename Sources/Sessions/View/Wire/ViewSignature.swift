@@ -21,12 +21,32 @@ struct ViewSignature: Sendable {
   ///   - target: byte for byte that of the request.
   func value(time: Int64, id: String, target: String, body: [UInt8]) -> String? {
     guard !prepared.isEmpty else { return nil }
-    let head = Array("\(Self.version)\n\(time)\n\(id)\nPOST\n\(target)\n".utf8)
-    return prepared.map { key in
+    var text: [UInt8] = []
+    text.reserveCapacity(id.utf8.count + target.utf8.count + 40)
+    for part in [Self.versionText, String(time), id, "POST", target] {
+      text.append(text: part)
+      text.append(UInt8(ascii: "\n"))
+    }
+    let codes = prepared.map { key in
       var code = key
-      code.update(data: head)
+      code.update(data: text)
       code.update(data: body)
-      return "v\(Self.version)=" + code.finalize().hexadecimal
-    }.joined(separator: ", ")
+      return code.finalize()
+    }
+    return Self.value(of: codes)
+  }
+
+  private static let versionText = String(version)
+
+  private static func value(of codes: [HMAC<SHA256>.MAC]) -> String {
+    var value: [UInt8] = []
+    value.reserveCapacity(codes.count * 80)
+    for code in codes {
+      value.append(text: value.isEmpty ? "v" : ", v")
+      value.append(text: versionText)
+      value.append(UInt8(ascii: "="))
+      for byte in code { value.append(hexadecimal: byte) }
+    }
+    return String(decoding: value, as: UTF8.self)
   }
 }

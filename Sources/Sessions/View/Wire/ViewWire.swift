@@ -25,6 +25,9 @@ extension ViewQuestion {
     if let session {
       fields += ForwardedHeaders.added(
         host: session.host, address: session.client, isSecure: session.isSecure)
+    } else {
+      // A project that sends plain requests to https (SECURE_SSL_REDIRECT) has nobody to send here.
+      fields.append(HeaderField(name: "X-Forwarded-Proto", value: "https"))
     }
     return fields
   }

@@ -36,6 +36,37 @@ struct OwnEndTests {
     }
   }
 
+  @Test func `where nobody listens, the fault says at which address, and what to do`() async throws {
+    try await ViewScene.run(isListening: false) { scene in
+      var fault: HTTPFault?
+      let links = HTTPLinks(scene.view.links, of: scene.workers[0])
+      _ = links.ask(Array("POST / HTTP/1.1\r\n\r\n".utf8), isFresh: true, within: .seconds(5)) { outcome in
+        if case .failure(let found) = outcome { fault = found }
+      }
+      scene.settle()
+      #expect(fault?.reason == "Connection refused" && fault?.isSent == false)
+      #expect(fault?.hint?.hasPrefix("start the server that should listen at 127.0.0.1:1,") == true)
+    }
+  }
+
+  @Test func `a server that closes the connection without an answer is told of with its time-out`()
+    async throws
+  {
+    try await ViewScene.run { scene in
+      var fault: HTTPFault?
+      let links = HTTPLinks(scene.view.links, of: scene.workers[0])
+      _ = links.ask(Array("POST / HTTP/1.1\r\n\r\n".utf8), isFresh: true, within: .seconds(5)) { outcome in
+        if case .failure(let found) = outcome { fault = found }
+      }
+      let socket = try scene.accept()
+      _ = try scene.request(on: socket)
+      scene.close(socket)
+      scene.settle()
+      #expect(fault?.reason == "the server closed the connection before it answered")
+      #expect(fault?.hint?.contains("--timeout") == true)
+    }
+  }
+
   @Test func `a compressed answer cannot be used, and the log says why`() async throws {
     try await ViewScene.run { scene in
       scene.ask("one")

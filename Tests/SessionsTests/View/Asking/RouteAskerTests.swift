@@ -391,6 +391,27 @@ struct RouteAskerTests {
     }
   }
 
+  @Test func `an error of the view is told of at the first attempt, and what came of it says whose it was`()
+    async throws
+  {
+    try await ViewScene.run { scene in
+      var failure: ViewFailure?
+      _ = scene.askers[0].ask(.receive, terms(.always, patience: .milliseconds(300))) { outcome in
+        if case .failed(let found) = outcome { failure = found }
+      }
+      let (socket, _) = try scene.serve(.answer(500, "text/html", "<h1>Server Error (500)</h1>"))
+      scene.settle()
+      #expect(failure == nil)
+      #expect(
+        scene.lines.all == ["warning an upstream did not answer as expected: the server answered 500"])
+      scene.pass(.milliseconds(300))
+      _ = try scene.request(on: socket)
+      scene.send(.answer(500, body: "{}"), on: socket)
+      scene.settle()
+      #expect(failure == ViewFailure(reason: "the server answered 500", mayHaveRun: true, isOfView: true))
+    }
+  }
+
   @Test func `one that is forgotten while it waits is never sent`() async throws {
     try await ViewScene.run(inFlight: 1) { scene in
       scene.ask("one")
@@ -517,6 +538,36 @@ struct RouteAskerTests {
       for number in 1...3 { scene.ask("\(number)", .receive, terms(.unsent, patience: .seconds(30))) }
       for _ in 0..<40 { scene.pass(.seconds(1)) }
       #expect(scene.outcomes.count == 3 && scene.askers[0].isIdle)
+    }
+  }
+
+  @Test func `towards the end of a stop only reports are asked, and what is under way is waited for`()
+    async throws
+  {
+    try await ViewScene.run(inFlight: 2) { scene in
+      var report = terms(.always, patience: .seconds(30))
+      report.lane = .reports
+      for name in ["one", "two", "three"] {
+        scene.ask(name, .receive, terms(.always, patience: .seconds(30)))
+      }
+      scene.ask("report", .receive, report)
+      let (one, two) = (try scene.accept(), try scene.accept())
+      for socket in [one, two] { _ = try scene.request(on: socket) }
+      // The second one is to be asked again.
+      scene.send(.answer(503, body: "{}"), on: two)
+      scene.settle()
+      _ = try scene.request(on: two)
+      scene.send(.answer(503, body: "{}"), on: two)
+      scene.settle()
+      scene.askers[0].askReportsOnly()
+      scene.settle()
+      #expect(Set(scene.outcomes.map { $0.prefix(3) }) == ["two", "thr"])
+      scene.send(.empty, on: one)
+      #expect(try scene.outcome(3).last == "one: answered 0")
+      _ = try scene.request(on: two)
+      scene.send(.empty, on: two)
+      #expect(try scene.outcome(4).last == "report: answered 0")
+      #expect(scene.askers[0].isIdle)
     }
   }
 

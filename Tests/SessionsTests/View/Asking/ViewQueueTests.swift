@@ -92,7 +92,7 @@ struct ViewQueueTests {
     #expect(tickets(queue.calls(at: start)) == [3])
   }
 
-  @Test func `reports come behind clients, at a bounded rate, but are not starved`() {
+  @Test func `reports come behind clients, in a quarter of the places, but are not starved`() {
     var queue = Queue(most: 4)
     for ticket in 1...4 { #expect(queue.enter(entry(ticket), at: start) == .go) }
     for ticket in 11...14 { #expect(queue.enter(entry(ticket, .reports), at: start) == .waits) }
@@ -107,27 +107,14 @@ struct ViewQueueTests {
     #expect(queue.leave(.reports, .answered, at: start) == nil)
   }
 
-  @Test func `reports without clients leave one place, and keep their distance`() {
+  @Test func `reports without clients leave one place`() {
     var queue = Queue(most: 4)
     let verdicts = (1...4).map { queue.enter(entry($0, .reports), at: start) }
     #expect(verdicts == [.go, .go, .go, .waits])
     #expect(queue.enter(entry(5), at: start) == .go)
-    var (now, count) = (start, 3)
-    _ = queue.leave(.clients, .answered, at: now)
-    for ticket in 6...200 { _ = queue.enter(entry(ticket, .reports), at: now) }
-    while count < 60 {
-      _ = queue.leave(.reports, .answered, at: now)
-      let calls = queue.calls(at: now)
-      count += calls.count
-      guard calls.isEmpty else { continue }
-      guard let next = queue.nextCall(at: now) else {
-        Issue.record("nobody would look again")
-        return
-      }
-      now = next
-      count += queue.calls(at: now).count
-    }
-    #expect(now.since(start) >= .milliseconds(5 * (60 - 22)))
+    _ = queue.leave(.clients, .answered, at: start)
+    _ = queue.leave(.reports, .answered, at: start)
+    #expect(tickets(queue.calls(at: start)) == [4])
   }
 
   @Test func `after five failures in a row one a second is asked until an answer comes`() {

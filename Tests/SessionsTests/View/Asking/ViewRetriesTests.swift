@@ -22,7 +22,7 @@ struct ViewRetriesTests {
     var now = start
     var pauses: [Duration] = []
     let failure = ViewFailure(reason: "", mayHaveRun: mayHaveRun, retryAfter: retryAfter)
-    while pauses.count < 20, let pause = retries.pause(after: failure, at: now, random: random) {
+    while pauses.count < 20, let pause = retries.pause(after: retries.noting(failure), at: now, random: random) {
       pauses.append(pause)
       now = now + pause
     }
@@ -63,8 +63,7 @@ struct ViewRetriesTests {
 
   @Test func `an attempt that may have run counts for all`() {
     var retries = ViewRetries(terms(.always, .seconds(30)))
-    _ = retries.pause(after: ViewFailure(reason: "", mayHaveRun: true), at: start, random: 0)
-    _ = retries.pause(after: ViewFailure(reason: "", mayHaveRun: false), at: start, random: 0)
-    #expect(retries.mayHaveRun)
+    #expect(retries.noting(ViewFailure(reason: "", mayHaveRun: true)).mayHaveRun)
+    #expect(retries.noting(ViewFailure(reason: "", mayHaveRun: false)).mayHaveRun)
   }
 }
