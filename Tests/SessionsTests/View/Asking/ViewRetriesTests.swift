@@ -22,7 +22,9 @@ struct ViewRetriesTests {
     var now = start
     var pauses: [Duration] = []
     let failure = ViewFailure(reason: "", mayHaveRun: mayHaveRun, retryAfter: retryAfter)
-    while pauses.count < 20, let pause = retries.pause(after: retries.noting(failure), at: now, random: random) {
+    while pauses.count < 20,
+      let pause = retries.pause(after: retries.noting(failure), at: now, random: random)
+    {
       pauses.append(pause)
       now = now + pause
     }
