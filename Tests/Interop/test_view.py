@@ -496,3 +496,24 @@ def test_a_stop_waits_for_answers_and_tells_the_ends(serve, view):
     free.set()
     assert view.next("disconnect")["code"] == 1012
     assert gateway.wait() == 0
+
+
+@pytest.mark.alone
+def test_an_idle_session_takes_at_most_1_KiB_more_than_one_of_broadcast(serve, view):
+    gateway = serve(options="compression: false")
+
+    def growth(path: str, count: int = 3000) -> float:
+        before = gateway.resident_kib
+        sessions = [open_session(gateway.port, path) for _ in range(count)]
+        after = gateway.resident_kib
+        held.append(sessions)
+        return (after - before) * 1024 / count
+
+    held: list = []
+    growth("/ws/room/a/", 500), growth("/ws/listen/room_a/", 500)
+    plain, asked = growth("/ws/listen/room_a/"), growth("/ws/room/a/")
+    print(f"{plain:.0f} B and {asked:.0f} B")
+    for sessions in held:
+        for session in sessions:
+            session.close()
+    assert asked - plain <= 1024, f"{plain:.0f} B and {asked:.0f} B"

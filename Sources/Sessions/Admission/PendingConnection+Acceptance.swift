@@ -65,7 +65,8 @@ extension PendingConnection {
     let session = Session(
       connection: connection, route: route, compression: compression?.compression, worker: worker,
       state: .opening)
-    session.feed.keep(opening, hasControls: true)
+    // The captures are kept with what its view is told.
+    session.feed.keep(opening, hasControls: false)
     return session
   }
 

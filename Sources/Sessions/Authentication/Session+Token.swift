@@ -39,7 +39,7 @@ extension Session {
     }
     // Another token is no other handshake.
     let users = isAwaitingToken ? worker.process.users : nil
-    let (credentials, captures) = (extras.standing?.credentials, extras.captures)
+    let (credentials, captures) = (extras.standing?.credentials, self.captures)
     extras.token?.ticket = worker.authenticate(by: {
       await auth.authenticate(token: text, credentials, for: captures, counting: users)
     }) { [weak self] outcome in self?.checked(outcome) }
@@ -128,7 +128,7 @@ extension Session {
 
   /// The view is asked about a client whose connection is open. It is not read meanwhile.
   private func meetView(_ opening: Opening, in groups: GroupsOpening?) {
-    feed.keep(opening, hasControls: true)
+    feed.keep(opening, hasControls: false)
     meetView(opening, in: groups, within: worker.process.server.handshake) { [weak self] outcome in
       guard let self, state == .open else { return false }
       goOnEntering(.viewed(outcome))

@@ -34,7 +34,7 @@ extension OrderedSession where Self: GroupClient {
     case .mute(_, let group), .judgeMutes(let group):
       takesMute && (group == nil || layer?.groups === groups && feed.membership?.group == group)
     case .join(let names), .leave(let names):
-      feed.isReachable && layer?.groups === groups && names.allSatisfy(route.admitsFromOutside)
+      isReachable && layer?.groups === groups && names.allSatisfy(route.admitsFromOutside)
     }
   }
 

@@ -85,7 +85,7 @@ extension GroupClient {
       if wish.contains(.client), isOpen { tell(.unavailable, of: group) }
       return .unavailable
     }
-    guard !wish.isEmpty, isOpen, feed.isReachable else {
+    guard !wish.isEmpty, isOpen, isReachable else {
       layer.unsubscribe(from: group)
       return nil
     }

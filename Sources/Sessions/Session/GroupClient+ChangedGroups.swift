@@ -20,7 +20,7 @@ extension GroupClient {
   /// The session ends if the first group would be another one or none that it is in would stay, a name is not valid, or an order keeps the
   /// client out of a group.
   func changeGroups(to identity: Identity) -> GroupChange {
-    guard let groups = route.groups, feed.isReachable,
+    guard let groups = route.groups, isReachable,
       let captures = feed.extras?.standing?.credentials.request.captures
     else { return .changed }
     let names: [String]

@@ -68,6 +68,9 @@ extension GroupClient {
   }
   func leaveForView(_ group: String) -> Bool { false }
 
+  /// Whether it is in a group, or can come into one.
+  var isReachable: Bool { feed.membership != nil || ownMembership != nil }
+
   /// Whether it is the first group of a client whose route names none: it was joined like any other one, and is left like one.
   func isFirstByChance(_ group: String) -> Bool {
     feed.membership?.group == group && route.groups?.templates.isEmpty == true
@@ -125,10 +128,6 @@ extension GroupClient {
     feed.extras?.presence = nil
     presence?.leave()
     for membership in memberships { leave(membership, of: layer) }
-    if let own = feed.extras?.own {
-      feed.extras?.own = nil
-      layer.groups.leave(own)
-    }
   }
 
   func leave(_ membership: Membership, of layer: any ChannelLayer) {

@@ -19,8 +19,6 @@ struct GroupFeed {
   final class Extras {
     /// Nil for an anonymous client.
     var identity: Identity?
-    /// The place by which a session with a view is reached, whatever groups it is in.
-    var own: Membership?
     /// The captures of the path, where the client can ask for groups.
     var captures = Captures()
     /// The memberships in groups that the client only listens to: those of the route first.
@@ -128,9 +126,6 @@ struct GroupFeed {
     membership = new
     return (old, new)
   }
-
-  /// Whether it is in a group, or can come into one.
-  var isReachable: Bool { membership != nil || extras?.own != nil }
 
   /// Gives up the first group; the next one takes its place.
   mutating func removeFirst() -> Membership? {

@@ -68,9 +68,11 @@ extension Session {
   }
 
   private func unsubscribe(from group: String) {
-    guard let extras = feed.extras, let layer else { return tell("unsubscribed", group) }
-    extras.awaited.withdraw([.client, .others], for: group)
-    if let index = extras.others.firstIndex(where: { $0.group == group }), index >= extras.ofRoute {
+    guard let layer else { return tell("unsubscribed", group) }
+    feed.extras?.awaited.withdraw([.client, .others], for: group)
+    if let extras = feed.extras, let index = extras.others.firstIndex(where: { $0.group == group }),
+      index >= extras.ofRoute
+    {
       leave(extras.others.remove(at: index), of: layer)
     }
     if isFirstByChance(group) { _ = leaveForView(group) }
@@ -83,7 +85,7 @@ extension Session {
   }
 
   private func maySubscribe(to group: String) -> Bool {
-    let captures = feed.extras?.captures ?? Captures()
+    let captures = captures
     return (route.groups?.subscribe ?? []).contains {
       $0.matchesAny(group, captures: captures) { [identity] in identity?.values(of: $0) }
     }

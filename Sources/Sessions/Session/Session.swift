@@ -335,7 +335,7 @@ extension Session: ConsumerSession {
     feed.memberships.first { isMeant($0.group) }?.group
   }
 
-  var captures: Captures { feed.extras?.captures ?? Captures() }
+  var captures: Captures { view?.record.captures ?? feed.extras?.captures ?? Captures() }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
     unsafe write(opcode, payload.span.bytes)
@@ -393,7 +393,7 @@ extension Session: GroupMember {
     connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
-  var ownMembership: Membership? { feed.extras?.own }
+  var ownMembership: Membership? { view?.ownMembership }
 
   func catchUp() {
     if let membership { catchUp(membership) }
@@ -548,6 +548,7 @@ extension Session {
   private func leaveAll() {
     view?.sessionEnds()
     leaveGroups()
+    leaveAlone()
   }
 
   /// The client is not let in; its connection tells it why.

@@ -149,9 +149,8 @@ package struct ViewRecord: Sendable, Equatable {
   package var captures: Captures
   /// The host that the client has asked for; a trusted proxy may have named it. Empty if it is not known.
   package var host: String
-  /// The address of the client, and whether it has spoken TLS, for `X-Forwarded-*`.
+  /// The address of the client, for `X-Forwarded-For`.
   package var client: String
-  package var isSecure: Bool
   /// Nil for an anonymous client.
   package var user: String?
   package var claims: JSON?
@@ -163,6 +162,8 @@ package struct ViewRecord: Sendable, Equatable {
   package var state: [UInt8]?
   /// When *connect* was asked first. Seconds since 1970.
   package var since: Double
+  /// Whether the client has spoken TLS, for `X-Forwarded-Proto`. The last one, so that small members of who keeps it stand beside it.
+  package var isSecure: Bool
 
   /// In bytes.
   package static let longestState = 4096

@@ -130,13 +130,13 @@ final class LinkScene {
     let session = Session(connection: connection, route: route, worker: worker)
     connection.handler = session
     let layer = try #require(session.layer)
-    let (key, renderer) = session.audience(isFirst: true, isNumbered: false)
-    session.feed.makeExtras().own = layer.groups.joinAlone(session, route: key, renderer: renderer)
     session.join("room", of: layer, isFirst: true)
     let request = ViewedRequest(
       target: "/room/", path: "/ws/room/", host: "a", client: "192.0.2.7", isSecure: false,
       connect: ViewQuestion.ConnectDetails(subprotocols: subprotocols))
-    let link = ViewLink(session, view, request, by: asker, patience: .seconds(5)) { _ in true }
+    let link = ViewLink(
+      session, at: session.joinAlone(), view, request, by: asker, patience: .seconds(5)
+    ) { _ in true }
     link.named = ["room"]
     session.view = link
     process.counters.connections.up()

@@ -32,23 +32,34 @@ extension Session {
     guard case .session(let session) = opening.kind, let request = session.view,
       let configuration = route.configuration.consumer.view
     else { return }
-    let extras = feed.makeExtras()
-    if let layer {
-      let (key, renderer) = audience(isFirst: true, isNumbered: false)
-      extras.own = layer.groups.joinAlone(self, route: key, renderer: renderer)
-    }
     let link = ViewLink(
-      self, configuration, request, by: worker.viewAsker(of: route), patience: patience, completed)
+      self, at: joinAlone(), configuration, request, by: worker.viewAsker(of: route), patience: patience,
+      completed)
     link.named = opening.groups
     view = link
     judgeNotes()
     if let groups { joinGroups(groups, opening.history) }
     if identity != nil {
+      let extras = feed.makeExtras()
       if extras.token == nil { extras.token = GroupFeed.TokenState() }
       identities.add(self)
     }
     judgeMute()
     link.begin()
+  }
+
+  /// By it the session is reached, whatever groups it is in.
+  func joinAlone() -> Membership? {
+    guard let layer else { return nil }
+    let (key, renderer) = audience(isFirst: true, isNumbered: false)
+    return layer.groups.joinAlone(self, route: key, renderer: renderer)
+  }
+
+  /// It has left its groups, and is reached no more.
+  func leaveAlone() {
+    guard let own = ownMembership else { return }
+    view?.ownMembership = nil
+    layer?.groups.leave(own)
   }
 
   /// The client was accepted: what the view has said of it holds from now on.
@@ -129,13 +140,14 @@ extension Session {
   ///
   /// - Returns: whether it was in the group.
   func leaveForView(_ group: String) -> Bool {
-    guard let layer, let extras = feed.extras else { return false }
-    extras.awaited.withdraw(.everybody, for: group)
+    guard let layer else { return false }
+    feed.extras?.awaited.withdraw(.everybody, for: group)
     if feed.membership?.group == group {
       leaveFirst(of: layer)
       return true
     }
-    guard let index = extras.others.firstIndex(where: { $0.group == group }) else { return false }
+    guard let extras = feed.extras, let index = extras.others.firstIndex(where: { $0.group == group })
+    else { return false }
     if index < extras.ofRoute { extras.ofRoute -= 1 }
     let membership = extras.others.remove(at: index)
     _ = layer.groups.catchUp(membership)

@@ -90,24 +90,26 @@ struct ViewConversation {
     case over
   }
 
+  // Each session has one, so small members stand beside small ones: an order by meaning takes a quarter more.
   var rules: ViewRules
   private var phase = Phase.connecting
-  private var lastNumber: UInt64 = 0
-  private var lastQuestion = 0
-  private var underWay: [Question: [ViewQuestion.Message]] = [:]
-  private var bytesUnderWay = 0
-  private var waiting = WaitingMessages()
-  /// In the order in which they came.
-  private var answers: [ViewCarrying] = []
   private var isJoining = false
   private var isPausing = false
   /// Nothing is asked any more that was not asked yet.
   private(set) var isDropping = false
   private var isMistaken = false
-  private var patience = ViewPatience()
-  /// After how long without a question the view is asked with no message; 0 for never. Whole seconds, as each session has them.
-  private var idleSeconds: UInt32 = 0
   private var mayRest = false
+  private var patience = ViewPatience()
+  /// After how long without a question the view is asked with no message; 0 for never. Seconds.
+  private var idleSeconds: UInt32 = 0
+  /// Of the last question. Those that are under way are fewer than there are numbers.
+  private var lastQuestion: UInt32 = 0
+  private var lastNumber: UInt64 = 0
+  private var underWay: [Question: [ViewQuestion.Message]] = [:]
+  private var bytesUnderWay = 0
+  private var waiting = WaitingMessages()
+  /// In the order in which they came.
+  private var answers: [ViewCarrying] = []
 
   init(_ rules: ViewRules) {
     self.rules = rules
@@ -275,11 +277,9 @@ extension ViewConversation {
     }
     guard underWay[.connect] == nil else { return }
     while mayAsk, !waiting.isEmpty {
-      lastQuestion += 1
       let messages = waiting.take(rules.batch)
-      underWay[.receive(lastQuestion)] = messages
       bytesUnderWay += messages.reduce(0) { $0 + $1.memory }
-      steps.append(.ask(lastQuestion, messages))
+      ask(messages, &steps)
     }
   }
 
@@ -306,9 +306,14 @@ extension ViewConversation {
   /// What a quiet session is asked about, so that its view hears of it (`Keep-Alive-Interval`).
   private mutating func askNothing(_ steps: inout [Step]) {
     guard idleSeconds > 0, mayAsk, underWay.isEmpty, answers.isEmpty, waiting.isEmpty else { return }
-    lastQuestion += 1
-    underWay[.receive(lastQuestion)] = []
-    steps.append(.ask(lastQuestion, []))
+    ask([], &steps)
+  }
+
+  private mutating func ask(_ messages: [ViewQuestion.Message], _ steps: inout [Step]) {
+    lastQuestion &+= 1
+    let number = Int(lastQuestion)
+    underWay[.receive(number)] = messages
+    steps.append(.ask(number, messages))
   }
 
   private mutating func rest(_ steps: inout [Step]) {

@@ -3,15 +3,21 @@ import GatewayConfig
 
 /// What a route's file says of the questions about one session.
 struct ViewRules: Equatable {
-  var asksConnect = true
-  var asksReceive = true
-  /// The most messages in one question.
-  var batch = 1
+  /// `batch`, as each session has it.
+  private var most: UInt32 = 1
   /// Whether one question is under way at a time.
   var isOrdered = true
   var onFailure = ViewConfiguration.OnFailure.wait
   /// Whether a question is asked again that the view may have handled.
   var repeatsReceive = false
+  var asksConnect = true
+  var asksReceive = true
+
+  /// The most messages in one question.
+  var batch: Int {
+    get { Int(most) }
+    set { most = UInt32(clamping: newValue) }
+  }
 
   /// How many questions of one session are under way without an order, so that it leaves some to the others.
   var mostAtOnce: Int { 8 }

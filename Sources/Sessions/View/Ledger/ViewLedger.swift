@@ -18,8 +18,7 @@ package final class ViewLedger: ViewRegister {
     /// The last one that was served.
     var route: SessionRoute
     var isServed = true
-    /// Of the sessions that have not ended, each with where its record is; nil where none is kept.
-    var sessions: [String: (any SessionRecords)?] = [:]
+    var sessions = NotedSessions()
     /// Whether records of ends wait in a layer because there was no room for them.
     var hasParked = false
     /// Of the last session.
@@ -32,14 +31,6 @@ package final class ViewLedger: ViewRegister {
     var waiting = WaitingEnds()
     var lostEnds = 0
     var untoldEnds = 0
-
-    /// Notes where the record of a session is from now on.
-    ///
-    /// - Returns: where it was before.
-    mutating func move(_ record: ViewRecord, to records: (any SessionRecords)?) -> (any SessionRecords)? {
-      let old = places[record.route]?.sessions.updateValue(records, forKey: record.address)
-      return (old ?? nil).flatMap { $0 === records ? nil : $0 }
-    }
 
     func worker(of route: String) -> Worker? {
       let number = ViewLedger.worker(of: route, among: workers.count)
@@ -115,7 +106,7 @@ package final class ViewLedger: ViewRegister {
   func presence(on route: SessionRoute) -> (addresses: [String], target: String) {
     let (addresses, captures) = state.withLock { state in
       let place = state.places[route.name]
-      return (place.map { Array($0.sessions.keys) } ?? [], place?.captures)
+      return (place?.sessions.addresses ?? [], place?.captures)
     }
     let target = captures.flatMap { route.target(for: $0) }
     return (addresses, target ?? route.configuration.consumer.view?.exampleTarget ?? "/")
@@ -130,7 +121,7 @@ package final class ViewLedger: ViewRegister {
   package func enter(_ record: ViewRecord, _ noted: @escaping @Sendable (Bool) -> Void) {
     let route = state.withLock { state in
       let route = state.places[record.route]?.route
-      state.places[record.route]?.sessions[record.address] = .some(route?.keptRecords)
+      _ = state.places[record.route]?.sessions.move(record.address, to: route?.keptRecords)
       state.places[record.route]?.captures = record.captures
       return route
     }
@@ -154,7 +145,9 @@ package final class ViewLedger: ViewRegister {
   private func keep(_ record: ViewRecord, _ content: any RecordContent) -> (any SessionRecords)? {
     let (route, old) = state.withLock { state in
       let route = state.places[record.route]?.route
-      return (route, state.move(record, to: route?.keptRecords))
+      return (
+        route, state.places[record.route]?.sessions.move(record.address, to: route?.keptRecords) ?? nil
+      )
     }
     old?.drop(record.address)
     guard let route, let records = route.keptRecords else { return nil }
@@ -168,8 +161,7 @@ package final class ViewLedger: ViewRegister {
   @discardableResult
   private func remove(_ record: ViewRecord) -> (any SessionRecords)? {
     defer { settlement.yield() }
-    // In place: a copy of all addresses would cost milliseconds.
-    return state.withLock { $0.places[record.route]?.sessions.removeValue(forKey: record.address) ?? nil }
+    return state.withLock { $0.places[record.route]?.sessions.remove(record.address) ?? nil }
   }
 
   package func ended(_ record: ViewRecord, _ end: SessionEnd) {
