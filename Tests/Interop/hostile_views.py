@@ -1,11 +1,11 @@
 """A view that answers whatever a test wants, and a box in the middle that loses answers."""
 
-import contextlib
 import json
 import random
 import re
 import socket
-import threading
+
+from listeners import Listener
 
 
 def read_message(sock: socket.socket) -> bytes | None:
@@ -22,48 +22,6 @@ def read_message(sock: socket.socket) -> bytes | None:
             return None
         body += piece
     return head + b"\r\n\r\n" + body
-
-
-class Listener:
-    """A server with a thread for each connection; `serve` has the connection until it returns."""
-
-    def __init__(self, port: int = 0):
-        self.server = socket.create_server(("127.0.0.1", port), backlog=512)
-        self.port, self.connections = self.server.getsockname()[1], []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self.server.accept()
-            except OSError:
-                return
-            self.connections.append(sock)
-            threading.Thread(target=self._run, args=[sock], daemon=True).start()
-
-    def _run(self, sock: socket.socket) -> None:
-        # The other side may go at any time, and the test may end.
-        with sock, contextlib.suppress(OSError):
-            self.serve(sock)
-
-    def serve(self, sock: socket.socket) -> None:
-        raise NotImplementedError
-
-    def url(self, path: str = "") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def drop(self) -> None:
-        """Ends its connections."""
-        for sock in list(self.connections):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Ends the listener and its connections; it may have ended already."""
-        with contextlib.suppress(OSError):
-            self.server.shutdown(socket.SHUT_RDWR)
-        self.drop()
-        self.server.close()
 
 
 def answer(body="", status: str = "200 OK", kind: str = "application/json", *fields: str) -> bytes:
@@ -113,30 +71,3 @@ class Middlebox(Listener):
                 sock.sendall(said[: random.choice([0, 0, len(said) // 2])])
                 return
             sock.sendall(said)
-
-
-class Cable(Listener):
-    """Passes bytes on to a server, whatever they are. `cut(sock)` may end a connection, or hold it up, when its first bytes have come."""
-
-    def __init__(self, to: int):
-        self.to, self.cut = to, lambda sock: False
-        super().__init__()
-
-    def serve(self, sock: socket.socket) -> None:
-        first = sock.recv(65536)
-        if not first or self.cut(sock):
-            return
-        with socket.create_connection(("127.0.0.1", self.to), timeout=60) as server:
-            server.sendall(first)
-            back = threading.Thread(target=self._pass, args=[server, sock], daemon=True)
-            back.start()
-            self._pass(sock, server)
-            back.join()
-
-    @staticmethod
-    def _pass(here: socket.socket, there: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := here.recv(65536):
-                there.sendall(piece)
-        with contextlib.suppress(OSError):
-            there.shutdown(socket.SHUT_WR)

@@ -30,6 +30,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from clients import connect, frame, handshake, open_session, read_frame, read_head  # noqa: E402
+from listeners import Listener  # noqa: E402
 
 LIMIT = 256 * 1024 * 1024
 TOKEN = "siege-token-not-a-secret"
@@ -67,37 +68,23 @@ applications:
 # Servers behind the gateway.
 
 
-class Upstream:
+class Upstream(Listener):
     """A server that does what the path says, and never answers correctly."""
 
-    def __init__(self):
-        self.server = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._answer, args=(sock,), daemon=True).start()
-
-    def _answer(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError), sock:
-            sock.settimeout(5)
-            path = sock.recv(65536).split(b" ")[1]
-            if b"interim" in path:
-                sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 6000)
-            elif b"endless" in path:
-                for _ in range(64):
-                    sock.sendall(b"HTTP/1.1 200 OK\r\nX-Fill: " + b"y" * 65536)
-            elif b"silent" in path:
-                sock.recv(1)
-            elif b"twice" in path:
-                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 500)
-            else:
-                sock.sendall(b"HTTP/1.1 099 Odd\r\nContent-Length: 5\r\n\r\nhello")
+    def serve(self, sock: socket.socket) -> None:
+        sock.settimeout(5)
+        path = sock.recv(65536).split(b" ")[1]
+        if b"interim" in path:
+            sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 6000)
+        elif b"endless" in path:
+            for _ in range(64):
+                sock.sendall(b"HTTP/1.1 200 OK\r\nX-Fill: " + b"y" * 65536)
+        elif b"silent" in path:
+            sock.recv(1)
+        elif b"twice" in path:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 500)
+        else:
+            sock.sendall(b"HTTP/1.1 099 Odd\r\nContent-Length: 5\r\n\r\nhello")
 
 
 # Attacks: each runs in a separate process until its time is over.
@@ -520,7 +507,7 @@ class Siege:
             self.process.kill()
             code = self.process.wait()
         self.redis.stop()
-        self.upstream.server.close()
+        self.upstream.close()
         self.cage.close()
         return code
 

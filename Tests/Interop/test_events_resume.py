@@ -1,13 +1,13 @@
 """Event streams that continue at their last position."""
 
 import random
-import socket
 import threading
 
 import pytest
 
 from browser import Browser
 from clients import connect, frame, open_session, read_frame, read_head
+from listeners import Cable
 from redis_stack import RedisGateway
 from streams import Stream, open_stream, request
 
@@ -135,50 +135,6 @@ def test_dropped_again_and_again_a_client_has_everything_once(gateway):
     assert got == list(range(count))
 
 
-class Cable:
-    """Forwards connections to a port, until they are cut."""
-
-    def __init__(self, port: int):
-        self.target = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self.target))
-            self.ends += [near, far]
-            for one, other in [(near, far), (far, near)]:
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _pass(one: socket.socket, other: socket.socket) -> None:
-        try:
-            while data := one.recv(65536):
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def cut(self) -> None:
-        for end in self.ends:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # It was closed already.
-                pass
-        self.ends.clear()
-
-    def close(self) -> None:
-        self.listener.close()
-        self.cut()
-
-
 @pytest.fixture
 def browser(tmp_path):
     browser = Browser(tmp_path / "profile")
@@ -205,7 +161,7 @@ def test_a_browser_whose_connection_is_cut_misses_nothing(browser, gateway):
     for round in range(1, 5):
         text = [f"{round}.{number}" for number in range(20)]
         say(gateway, "news", *text[:10])
-        cable.cut()
+        cable.drop()
         say(gateway, "news", *text[10:])
         sent += text
         page.wait_for(f"opened === {round + 1} && got.length >= {len(sent)}")

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from certificates import Authority
 from clients import connect, frame, handshake, open_session, read_exactly, read_frame, read_head, status_of
 from conftest import ROOT, SLUICE
+from listeners import Listener
 from redis_stack import wait_until
 
 CONFIG = """
@@ -39,35 +40,18 @@ applications:
 """
 
 
-class Scripted:
+class Scripted(Listener):
     """A TCP server that reads the head of a request, and then does with the socket what the test says."""
 
     def __init__(self, server: socket.socket | None = None, tls: ssl.SSLContext | None = None):
-        self.script = lambda sock: None
-        self.heads: list[bytes] = []
-        self.tls = tls
-        self.server = server or socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.script, self.heads, self.tls = lambda sock: None, [], tls
+        super().__init__(server=server)
 
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.server.accept()
-            except OSError:
-                return
-            sock.settimeout(30)
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
-        with sock:
-            try:
-                if self.tls:
-                    sock = self.tls.wrap_socket(sock, server_side=True)
-                self.heads.append(self.read_head(sock))
-                self.script(sock)
-            except OSError:
-                pass  # the gateway has had enough
+    def serve(self, sock: socket.socket) -> None:
+        sock.settimeout(30)
+        with self.tls.wrap_socket(sock, server_side=True) if self.tls else sock as sock:
+            self.heads.append(self.read_head(sock))
+            self.script(sock)
 
     @staticmethod
     def read_head(sock) -> bytes:
@@ -84,7 +68,7 @@ class Scripted:
 def upstream():
     upstream = Scripted()
     yield upstream
-    upstream.server.close()
+    upstream.close()
 
 
 @pytest.fixture

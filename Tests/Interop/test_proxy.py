@@ -13,6 +13,7 @@ import time
 import pytest
 
 from clients import Server, handshake, open_session, read_head
+from listeners import Listener
 from redis_stack import closed_port
 
 CONFIG = """
@@ -119,36 +120,25 @@ class Upstream:
         self.server.server_close()
 
 
-class Scripted:
+class Scripted(Listener):
     """A server that reads the head of each connection, passes the connection on to a function, and does not wait."""
 
     def __init__(self, play):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.over = threading.Event()
         self.heads: queue.Queue[bytes] = queue.Queue()
         self.ended: queue.Queue[bytes] = queue.Queue()
         self.play = play
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
+    def serve(self, connection):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = connection.recv(65536)
+            if not part:
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        with connection:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                part = connection.recv(65536)
-                if not part:
-                    return
-                head += part
-            self.heads.put(head)
-            self.play(self, connection)
+            head += part
+        self.heads.put(head)
+        self.play(self, connection)
 
     def wait_for_the_end(self, connection):
         """Reports when the other side closes."""
@@ -162,7 +152,7 @@ class Scripted:
 
     def stop(self):
         self.over.set()
-        self.listener.close()
+        self.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from certificates import Authority
 from conftest import SLUICE
-from hostile_views import Cable
+from listeners import Cable
 from redis_stack import wait_until
 from test_view_kills import admitted, gateway_to, refused, routes, servers, session  # noqa: F401
 from views import SECRET, SyncProject
@@ -60,7 +60,7 @@ def journal(house, address: str) -> list[tuple[int, str]]:
 
 
 def test_a_session(gateway_to, house, authority, secure):  # noqa: F811
-    gateway = gateway_to(place(secure.port), trusting(authority))
+    gateway = gateway_to(place(secure.port), trusting(authority, "timeout: 20s"), handshake="20s")
     with session(gateway) as one:
         address = json.loads(one.recv(timeout=20))["hello"]
         for number in range(1, 4):
@@ -76,7 +76,7 @@ def test_a_session(gateway_to, house, authority, secure):  # noqa: F811
 
 def test_connections_are_kept(gateway_to, house, authority, cable):  # noqa: F811
     """Hundreds of questions, and a few handshakes: hardly more than there are questions at a time."""
-    gateway = gateway_to(place(cable.port), trusting(authority))
+    gateway = gateway_to(place(cable.port), trusting(authority, "timeout: 20s"), handshake="20s")
     crowd = [session(gateway, "kept") for _ in range(10)]
     addresses = [json.loads(one.recv(timeout=20))["hello"] for one in crowd]
     for one in crowd:
@@ -120,7 +120,7 @@ def test_a_view_that_goes_away_in_the_middle_of_the_handshake(gateway_to, house,
         cuts.append(sock)
         return how == "ends" or mended.wait(60)
 
-    with session(gateway, "cut") as one:
+    with wait_until(lambda: admitted(gateway, "cut"), 20, "a client is let in") as one:
         address = json.loads(one.recv(timeout=20))["hello"]
         cable.cut = cut
         cable.drop()
