@@ -410,32 +410,18 @@ extension RedisRecordsLink {
     let asked = beginning
     beginning = []
     guard !asked.isEmpty else { return }
-    let outcomes = await withTaskGroup(of: (Int, Result<Bool, RedisFailure>).self) { [register] tasks in
+    let outcomes = await withTaskGroup(of: Begun.self) { [register] tasks in
       for (index, (place, _)) in asked.enumerated() {
-        tasks.addTask {
-          do throws(RedisFailure) {
-            return (index, .success(try await register.begin(place, on: connection)))
-          } catch {
-            return (index, .failure(error))
-          }
-        }
+        tasks.addTask { await register.begun(place, number: index, on: connection) }
       }
       return await tasks.reduce(into: []) { $0.append($1) }
     }
-    var failure: RedisFailure?
-    for (index, outcome) in outcomes {
-      let (place, begun) = asked[index]
-      switch outcome {
-      case .success(true): begun(.begun)
-      case .success(false):
-        dealtWith(place.address)
-        begun(.gone)
-      case .failure(let reason):
-        failure = reason
-        begun(.unavailable)
-      }
+    for outcome in outcomes {
+      let (place, begun) = asked[outcome.number]
+      if outcome.beginning == .gone { dealtWith(place.address) }
+      begun(outcome.beginning)
     }
-    if let failure { throw failure }
+    if let failure = outcomes.lazy.compactMap(\.failure).first { throw failure }
   }
 
   private func removeFinished(on connection: RedisConnection) async throws(RedisFailure) {
@@ -444,5 +430,26 @@ extension RedisRecordsLink {
     try await register.finish(places, on: connection)
     finished.removeFirst(places.count)
     for place in places { dealtWith(place.address) }
+  }
+}
+
+/// What came of one `begin`.
+private struct Begun: Sendable {
+  /// Of the place among those that were asked about.
+  var number: Int
+  var beginning: TakenRecord.Beginning
+  var failure: RedisFailure?
+}
+
+extension RecordRegister {
+  // A value of its own, and not a tuple with a result: what the compiler makes of that, optimised, ends the process.
+  fileprivate func begun(
+    _ place: TakenRecord.Place, number: Int, on connection: RedisConnection
+  ) async -> Begun {
+    do throws(RedisFailure) {
+      return Begun(number: number, beginning: try await begin(place, on: connection) ? .begun : .gone)
+    } catch {
+      return Begun(number: number, beginning: .unavailable, failure: error)
+    }
   }
 }
