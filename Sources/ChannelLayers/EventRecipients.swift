@@ -10,8 +10,16 @@ package struct EventRecipients: Sendable, Equatable {
   package var except: [String] = []
   /// Only sessions of this user get it; nil if the user does not matter.
   package var user: String?
-  /// Whether a list was too long to be read.
-  private var isCut = false
+  /// Why a field could not be read.
+  private var unread: Fault?
+
+  /// Why nobody gets an event: those that it leaves out must not, nor anybody but the user that it names.
+  package enum Fault: Error, Equatable {
+    /// It leaves out more sessions than it may.
+    case tooMany
+    /// A field does not say who: it is no text, no whole number, and no list of them.
+    case unreadable
+  }
 
   /// The most sessions that an event may leave out, counting all lists that name them. Each reactor looks for each of them.
   package static let mostAddresses = 100
@@ -23,16 +31,25 @@ package struct EventRecipients: Sendable, Equatable {
 
   package static let all = EventRecipients()
 
-  package var areAll: Bool { except.isEmpty && user == nil && !isCut }
+  package var areAll: Bool { except.isEmpty && user == nil && unread == nil }
 
-  /// Whether an event leaves out more sessions than it may. Nobody gets it then: those that are left out must not.
-  package var areTooMany: Bool { isCut || except.count > Self.mostAddresses }
+  /// Nil unless nobody gets it.
+  package var fault: Fault? { except.count > Self.mostAddresses ? .tooMany : unread }
 
   /// Leaves out the sessions that a field of an event names, too; nothing for nil.
   package mutating func leaveOut(_ field: EventValue?) {
     guard let field else { return }
-    guard let addresses = field.texts(most: Self.mostAddresses) else { return isCut = true }
-    except += addresses
+    do throws(Fault) {
+      except += try field.addresses(most: Self.mostAddresses)
+    } catch {
+      unread = error
+    }
+  }
+
+  /// Only the user that a field of the event names gets it.
+  fileprivate mutating func narrow(to field: EventValue?) {
+    guard let field else { return }
+    if let name = field.text { user = name } else { unread = .unreadable }
   }
 }
 
@@ -45,7 +62,7 @@ extension Event {
   /// The same event for some of a group: who is left out here is left out beside those that it leaves out already.
   package func addressed(to recipients: EventRecipients) -> Event {
     let own = self.recipients
-    guard !recipients.areAll, !own.areTooMany else { return self }
+    guard !recipients.areAll, own.fault == nil else { return self }
     var event = self
     let except = own.except + recipients.except
     let user = recipients.user ?? own.user
@@ -71,7 +88,8 @@ extension Event {
 
   /// Who gets it, as its fields say.
   package var recipients: EventRecipients {
-    var recipients = EventRecipients(user: self[Self.userMark]?.text)
+    var recipients = EventRecipients()
+    recipients.narrow(to: self[Self.userMark])
     recipients.leaveOut(self[Self.exceptMark])
     return recipients
   }
@@ -95,23 +113,25 @@ extension EventValue {
     }
   }
 
-  /// A text, or the texts of a list; empty for anything else.
+  /// A text, or the texts of a list; none for `null`.
   ///
-  /// - Parameter most: how many elements the list may have.
-  /// - Returns: nil for a longer list. A long text is not even parsed.
-  package func texts(most: Int) -> [String]? {
+  /// - Parameter most: how many elements the list may have. A text that is too long for that is not even parsed.
+  package func addresses(most: Int) throws(EventRecipients.Fault) -> [String] {
     switch self {
+    case .json(.null): return []
     case .json(.array(let elements)):
-      elements.count <= most ? elements.compactMap { EventValue.parsed($0).text } : nil
-    case .encodedJSON(let text):
-      if text.count > most * Self.longestAddress {
-        nil
-      } else if let value = try? JSON.parse(text.rawBytes) {
-        EventValue.parsed(value).texts(most: most)
-      } else {
-        []
+      guard elements.count <= most else { throw .tooMany }
+      return try elements.filter { $0 != .null }.map { element throws(EventRecipients.Fault) in
+        guard let text = EventValue.parsed(element).text else { throw .unreadable }
+        return text
       }
-    case .json, .text, .bytes: text.map { [$0] } ?? []
+    case .encodedJSON(let text):
+      guard text.count <= most * Self.longestAddress else { throw .tooMany }
+      guard let value = try? JSON.parse(text.rawBytes) else { throw .unreadable }
+      return try EventValue.parsed(value).addresses(most: most)
+    case .json, .text, .bytes:
+      guard let text else { throw .unreadable }
+      return [text]
     }
   }
 

@@ -18,7 +18,7 @@ package protocol EventRenderer {
   /// Asked only if the renderer `selects`, or the event itself is for some of a group.
   ///
   /// - Parameter own: what the event says of it, read once for all routes.
-  /// - Returns: nil if nobody gets it, since it leaves out too many (`EventRecipients.areTooMany`), which the renderer has reported.
+  /// - Returns: nil if nobody gets it, by what it says of them itself (`EventRecipients.fault`), which the renderer has reported.
   func recipients(of event: Event, own: EventRecipients) -> EventRecipients?
 }
 
@@ -26,7 +26,7 @@ extension EventRenderer {
   package var namesGroup: Bool { false }
   package var selects: Bool { false }
   package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
-    own.areTooMany ? nil : own
+    own.fault == nil ? own : nil
   }
 }
 

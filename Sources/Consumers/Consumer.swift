@@ -82,7 +82,7 @@ extension Consumer {
   package var selects: Bool { events?.selects ?? false }
 
   package func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
-    guard let events else { return own.areTooMany ? nil : own }
+    guard let events else { return own.fault == nil ? own : nil }
     return events.recipients(of: event, own: own)
   }
 }

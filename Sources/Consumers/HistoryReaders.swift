@@ -43,7 +43,7 @@ package struct HistoryReaders: Sendable {
 
   /// - Parameter recipients: nil for nobody.
   private static func isMeant(_ user: String?, by recipients: EventRecipients?) -> Bool {
-    guard let recipients, !recipients.areTooMany else { return false }
+    guard let recipients, recipients.fault == nil else { return false }
     return recipients.user.map { $0 == user } ?? true
   }
 }

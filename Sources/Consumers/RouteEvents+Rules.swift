@@ -17,21 +17,29 @@ extension RouteEvents {
   /// Whether some event is for some of the route's clients only.
   var selects: Bool { rules.values.contains { $0.recipients != .all } }
 
-  /// Who gets the event, by the rules and by its own fields; nil for nobody, because it leaves out too many, which is reported.
+  /// Who gets the event, by the rules and by its own fields; nil for nobody, which is reported.
   func recipients(of event: Event, own: EventRecipients) -> EventRecipients? {
     var recipients = own
     switch rules.isEmpty ? nil : rules[event.handler]?.recipients {
     case .others?: recipients.leaveOut(event[DeliveryRule.exceptField])
     case .user(let template)?:
-      let user = template.filled { text(of: $0, in: event) ?? "" }
+      let user = template.filled { recipient(of: $0, in: event) }
       // Nobody is called nothing: neither where the field is missing, nor where the event itself is for another user.
       recipients.user = recipients.user.map { $0 == user ? user : "" } ?? user
     case .all?, nil: break
     }
-    guard recipients.areTooMany else { return recipients }
-    unfit?.dropped(
-      event, "it leaves out more than \(EventRecipients.mostAddresses) sessions", of: "recipients",
-      hint: "send it to a group of its own, without those sessions")
+    switch recipients.fault {
+    case nil: return recipients
+    case .tooMany?:
+      unfit?.dropped(
+        event, "it leaves out more than \(EventRecipients.mostAddresses) sessions", of: "recipients",
+        hint: "send it to a group of its own, without those sessions")
+    case .unreadable?:
+      unfit?.dropped(
+        event,
+        "nobody gets it: \"\(Event.userMark)\", or who is left out, is no text, no whole number, and no list of them",
+        of: "recipients", hint: "leave the field out where the event is for everybody")
+    }
     return nil
   }
 
@@ -39,6 +47,18 @@ extension RouteEvents {
   func closing(_ event: Event, _ rendering: Rendering) -> Rendering {
     guard closes, rendering == .frames, let closing = rules[event.handler]?.closing else { return rendering }
     return .close(code: closing.code, reason: closing.reason)
+  }
+
+  /// A field that says who gets the event: where it is missing nobody does, which is reported.
+  private func recipient(of place: String, in event: Event) -> String {
+    let value = event.value(of: place)
+    guard value?.isJSON == true else {
+      unfit?.dropped(
+        event, "nobody gets it: it has no field \"\(place)\", which says for whom it is", of: "recipients",
+        hint: "give the event the field, or change deliver: of the route")
+      return ""
+    }
+    return value?.plainText ?? ""
   }
 
   /// A field of the event as text, which is reported where it is missing.

@@ -104,10 +104,29 @@ struct EventRecipientsTests {
     (EventValue.text(Array("a".utf8)), ["a"]),
     (.json(.array([.string("a"), .integer(7), .null])), ["a", "7"]),
     (.encodedJSON(Array(#"["a", "b"]"#.utf8)), ["a", "b"]), (.encodedJSON(Array(#""a""#.utf8)), ["a"]),
-    (.json(.null), []), (.bytes([1]), []), (.encodedJSON(Array(#"{"a": 1}"#.utf8)), []),
+    (.json(.null), []), (.json(.array([])), []),
   ])
-  func `a list of addresses is read in every form`(value: EventValue, texts: [String]) {
-    #expect(value.texts(most: 3) == texts)
+  func `a list of addresses is read in every form`(value: EventValue, texts: [String]) throws {
+    #expect(try value.addresses(most: 3) == texts)
+  }
+
+  @Test(arguments: [
+    EventValue.bytes([97]), .json(true), .json(.double(1.5)), .json(["a": .integer(1)]), .json([.array([])]),
+    .encodedJSON(Array(#"{"user": "ada"}"#.utf8)), .encodedJSON(Array("[".utf8)),
+  ])
+  func `an event that does not say for whom it is reaches nobody`(value: EventValue) {
+    for mark in [Event.exceptMark, Event.userMark] {
+      let event = Event(type: "a", fields: [.init(mark, value)])
+      #expect(event.recipients.fault == .unreadable && !event.recipients.areAll, "\(mark)")
+      #expect(event.addressed(to: EventRecipients(user: "ada")).recipients.fault == .unreadable)
+    }
+  }
+
+  @Test func `an event for a user without a name reaches nobody, and one that leaves out nobody everybody`() {
+    let nobody = Event(type: "a", fields: [.init(Event.userMark, .json(.null))])
+    #expect(nobody.recipients.fault == .unreadable)
+    let all = Event(type: "a", fields: [.init(Event.exceptMark, .json(.null))])
+    #expect(all.recipients.areAll)
   }
 
   private static func list(_ count: Int) -> JSON {
@@ -121,7 +140,7 @@ struct EventRecipientsTests {
     value: EventValue
   ) throws {
     let event = Event(type: "b", fields: [.init(Event.exceptMark, value)])
-    #expect(event.isAddressed && event.recipients.areTooMany && !event.recipients.areAll)
+    #expect(event.isAddressed && event.recipients.fault == .tooMany && !event.recipients.areAll)
     try onReactor { reactor in
       let (groups, route, member) = (groups(reactor), TestRoute(), RecordingMember(userName: "ada"))
       let own = groups.join(member, group: "room", route: route.id, renderer: TypeRenderer())
@@ -141,8 +160,8 @@ struct EventRecipientsTests {
 
   @Test func `a hundred addresses are fine, and one more beside them is not`() {
     let event = Event(type: "b", fields: [.init(Event.exceptMark, .encodedJSON(Self.list(100).bytes))])
-    #expect(event.recipients.except.count == 100 && !event.recipients.areTooMany)
-    #expect(event.addressed(to: EventRecipients(except: ["x"])).recipients.areTooMany)
+    #expect(event.recipients.except.count == 100 && event.recipients.fault == nil)
+    #expect(event.addressed(to: EventRecipients(except: ["x"])).recipients.fault == .tooMany)
   }
 
   @Test func `a close that leaves many out closes the others`() throws {

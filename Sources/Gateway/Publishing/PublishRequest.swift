@@ -50,7 +50,15 @@ struct PublishRequest: Sendable {
     var event = try item.event(mayBeWhole: sender.maySendEvents)
     event.fields += sender.stamp(on: event)
     event = event.addressed(to: try Self.recipients(item))
-    guard !event.recipients.areTooMany else { throw Self.tooManyAddresses(in: item) }
+    switch event.recipients.fault {
+    case nil: break
+    case .tooMany?: throw Self.tooManyAddresses(in: item)
+    case .unreadable?:
+      throw PublishRefusal(
+        malformed:
+          "\"\(Event.userMark)\" and \"\(Event.exceptMark)\" in \(item.what) must be texts or whole numbers"
+      )
+    }
     if try item.isTrue("ephemeral") { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
