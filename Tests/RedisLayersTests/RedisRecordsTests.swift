@@ -354,9 +354,12 @@ struct RedisRecordsTests {
     #expect(await until { heir.owner.texts == ["a=secret"] })
     try await silence(heir)
     let stranger = await RecordingProcess(redis) { $0.encryptionKeys = ["three"] }
-    // Whoever makes records removes those that it cannot read.
-    #expect(await until { stranger.owner.texts == ["a="] })
-    for process in [stranger, heir, dead] { await process.stop() }
+    let plain = await RecordingProcess(redis)
+    // Those who cannot read them leave them to who can.
+    let friend = await RecordingProcess(redis) { $0.encryptionKeys = ["one"] }
+    #expect(await until { friend.owner.texts == ["a=secret"] })
+    #expect(stranger.owner.texts == [] && plain.owner.texts == [])
+    for process in [friend, plain, stranger, heir, dead] { await process.stop() }
   }
 
   @Test func `what another program has written harms nobody`() async throws {

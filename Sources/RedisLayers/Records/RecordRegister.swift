@@ -16,10 +16,15 @@ struct RecordRegister: Sendable {
 
   private let prefix: String
   let id: String
+  /// Of the keys with which records are encrypted, the own one first. They stand behind the kinds of lots, so that nobody takes over what
+  /// he cannot read.
+  private let marks: [String]
 
-  init(prefix: String, id: String) {
+  /// - Parameter marks: empty where nothing is encrypted.
+  init(prefix: String, id: String, marks: [String] = []) {
     self.prefix = Self.namePrefix(prefix)
     self.id = id
+    self.marks = marks.isEmpty ? [""] : marks.map { ":\($0)" }
   }
 
   /// The prefix of all keys.
@@ -91,7 +96,7 @@ struct RecordRegister: Sendable {
     _ batch: OwnRecords.Batch, _ records: [[UInt8]], on connection: RedisConnection
   ) async throws(RedisFailure) -> Bool {
     var arguments: [RESPArgument] = [
-      .init(batch.lot), .init(batch.kind), .init(batch.isNew ? "new" : ""), .init(Self.expiry),
+      .init(batch.lot), .init(batch.kind + marks[0]), .init(batch.isNew ? "new" : ""), .init(Self.expiry),
       .init(records.count),
     ]
     for (written, record) in zip(batch.written, records) {
@@ -140,14 +145,19 @@ struct RecordRegister: Sendable {
   ) async throws(RedisFailure) -> [TakenLot] {
     let reply = try await RecordScript.take.run(
       keys: [aliveKey(silent), lotsKey(silent), processesKey, lotsKey(id), aliveKey(id)],
-      [.init(silent), .init(prefix), .init(Self.expiry)] + kinds.map { .init($0) }, on: connection)
+      [.init(silent), .init(prefix), .init(Self.expiry)] + marked(kinds).map { .init($0) }, on: connection)
     guard case .array(let lots) = reply else { throw .unexpectedReply(to: "EVALSHA") }
     return lots.parts(of: 3).compactMap { parts in
       let texts = parts.compactMap(\.text)
       guard texts.count == 3 else { return nil }
       return TakenLot(
-        name: texts[0], kind: texts[1], lastSign: Double(texts[2]).flatMap { $0.isFinite ? $0 : nil })
+        name: texts[0], kind: String(texts[1].prefix { $0 != ":" }),
+        lastSign: Double(texts[2]).flatMap { $0.isFinite ? $0 : nil })
     }
+  }
+
+  private func marked(_ kinds: Set<String>) -> [String] {
+    kinds.flatMap { kind in marks.map { kind + $0 } }
   }
 
   /// Leaves a lot that was taken over to other processes again, as if a process that has ended had left it.

@@ -72,10 +72,11 @@ actor RedisRecordsLink: LinkOwner {
     changed: @escaping @Sendable (_ isUp: Bool) -> Void
   ) {
     self.alias = alias
-    register = RecordRegister(prefix: prefix, id: identity.id)
+    let encryption = Fernet(keys: keys)
+    register = RecordRegister(prefix: prefix, id: identity.id, marks: encryption?.marks ?? [])
     own = OwnRecords(identity)
     self.owner = owner
-    encryption = Fernet(keys: keys)
+    self.encryption = encryption
     executor = connector.eventLoop.executor
     self.log = log
     self.clock = clock

@@ -12,12 +12,14 @@ package struct Fernet: Sendable {
   private struct Key: Sendable {
     var signing: SymmetricKey
     var encryption: SymmetricKey
+    var mark: String
 
     /// channels_redis uses the SHA-256 of the configured text or bytes.
     init(_ secret: Secret) {
       let digest = Array(SHA256.hash(data: secret.bytes))
       signing = SymmetricKey(data: digest[..<16])
       encryption = SymmetricKey(data: digest[16...])
+      mark = String(SHA256.hash(data: Array("mark".utf8) + digest).hexadecimal.prefix(8))
     }
   }
 
@@ -39,6 +41,10 @@ package struct Fernet: Sendable {
     guard !keys.isEmpty else { return nil }
     self.keys = keys.map { Key($0) }
   }
+
+  /// Names each key, the one that encrypts first, so that it can be known beforehand what can be decrypted. It says no more of a key than
+  /// a token does.
+  var marks: [String] { keys.map(\.mark) }
 
   /// - Parameter now: seconds since 1970.
   func encrypt(

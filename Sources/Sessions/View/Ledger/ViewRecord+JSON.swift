@@ -39,9 +39,10 @@ struct RecordFault: Error, CustomStringConvertible {
 
 extension ViewConfiguration {
   /// Names the route among those of other processes: they have the same one if a route of the same name asks at the same place in the same
-  /// protocol. What one view was told of is not reported to another one.
+  /// protocol, and they read the same records. What one view was told of is not reported to another one, and who cannot read what a newer
+  /// Sluice has written leaves it alone.
   func recordKind(of route: String) -> String {
-    let text = "\(route)\u{0}\(question.shownURL)\u{0}\(wire.rawValue)"
+    let text = "\(route)\u{0}\(question.shownURL)\u{0}\(wire.rawValue)\u{0}\(ViewRecord.version)"
     return String(SHA256.hash(data: Array(text.utf8)).hexadecimal.prefix(32))
   }
 }
