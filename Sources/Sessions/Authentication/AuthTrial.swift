@@ -68,7 +68,11 @@ package struct AuthTrial: Sendable {
   }
 
   /// Two trials with the same one ask the same.
-  package var key: String { "\(subject) \(place)" }
+  package var key: String {
+    // What is wrong with an answer depends on it.
+    guard case .permission(_, let isOptional) = kind else { return "\(subject) \(place)" }
+    return "\(subject) \(place) \(isOptional)"
+  }
 
   package enum SubjectKind {
     case callback, permission, keySet

@@ -126,5 +126,10 @@ enum DjangoPage: Equatable {
     }
   }
 
+  /// Whether a page for 400 says itself that the host is the reason, as that of `DEBUG = True` does.
+  static func namesHost(_ answer: UpstreamFetcher.Answer) -> Bool {
+    answer.body?.rawBytes.range(of: "DisallowedHost") != nil
+  }
+
   var isOfHost: Bool { if case .disallowedHost = self { true } else { false } }
 }

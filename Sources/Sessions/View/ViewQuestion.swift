@@ -1,3 +1,4 @@
+import Consumers
 package import JSON
 package import Routing
 package import WebSocketCore
@@ -164,6 +165,13 @@ package struct ViewRecord: Sendable, Equatable {
   package var since: Double
   /// Whether the client has spoken TLS, for `X-Forwarded-Proto`. The last one, so that small members of who keeps it stand beside it.
   package var isSecure: Bool
+
+  /// The view says who the client is. Nil for what it does not say.
+  mutating func identify(as user: String?, claims: JSON?) {
+    // What is known of one user says nothing of another one.
+    if let user, user != self.user { (self.user, self.claims) = (user, nil) }
+    if let claims { self.claims = self.claims.map { $0.merging(claims) } ?? claims }
+  }
 
   /// In bytes.
   package static let longestState = 4096

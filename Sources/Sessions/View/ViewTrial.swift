@@ -89,7 +89,7 @@ package struct ViewTrial: Sendable {
     guard (200...299).contains(answer.status) else {
       return TrialFault(
         text: answer.found + Self.words(of: answer),
-        hint: answer.hint(for: request.target) ?? Self.hint(forStatus: answer.status))
+        hint: answer.hint(for: request.target) ?? hint(forStatus: answer.status))
     }
     do throws(AnswerFault) {
       _ = try wire.answer(in: answer, to: question)
@@ -112,8 +112,10 @@ package struct ViewTrial: Sendable {
     return ": \"\(String(text.prefix(200)).printable)\""
   }
 
-  private static func hint(forStatus status: Int) -> String? {
+  private func hint(forStatus status: Int) -> String? {
     switch status {
+    case 401 where view.secrets.isEmpty:
+      "the route signs nothing (unsigned: true): the view must not ask for a signature; in sockets.py write unsigned = True in the class"
     case 401:
       "compare \"secret\" with that of the view, and the clocks of the two machines: a signature holds for 60 s"
     case 403:

@@ -268,6 +268,9 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     (ViewRules.onFailure(.wait, repeats: true), true, .end(.viewAway)),
     (ViewRules.onFailure(.close), false, .end(.messageUnhandled)),
     (ViewRules.onFailure(.close), true, .end(.messageUncertain)),
+    // It was asked once, although it might be repeated.
+    (ViewRules.onFailure(.close, repeats: true), true, .end(.messageUncertain)),
+    (ViewRules.onFailure(.reply, repeats: true), true, .reply("a message may not have been handled")),
     (ViewRules.onFailure(.reply), false, .reply("a message was not handled")),
     (ViewRules.onFailure(.reply), true, .reply("a message may not have been handled")),
   ])
@@ -356,7 +359,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     var conversation = open { $0.batch = 2000 }
     _ = conversation.next(said())
     for _ in 0..<1200 { _ = conversation.next(said()) }
-    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.tellOfDropped(200)])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.tellOfDropped(200, exceeds: true)])
     #expect(
       conversation.next(received(1)) == [.finish(nil), .ask(2, (2...1001).map { message(UInt64($0)) })])
     #expect(conversation.next(received(2)) == [.finish(nil), .report])
@@ -368,7 +371,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     #expect(conversation.next(.lingeredOut) == [])
     _ = conversation.next(.ended(.asksOn(atMost: 1000)))
     #expect(!conversation.isDropping)
-    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(2)])
+    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(2, exceeds: false)])
     #expect(conversation.isDropping && conversation.next(.lingeredOut) == [])
     // What was not taken is dropped as well.
     #expect(conversation.next(received(1, taken: 0)) == [.finish(nil), .report])
@@ -379,7 +382,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(said())
     _ = conversation.next(.ended(.asksOn(atMost: 1000)))
     #expect(conversation.next(received(1, taken: 0)).count == 2)
-    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(1), .report])
+    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(1, exceeds: false), .report])
   }
 
   @Test func `who was put out is not asked about any more, but the answer under way is waited for`() {

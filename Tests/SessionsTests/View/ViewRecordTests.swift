@@ -26,6 +26,18 @@ struct ViewRecordTests {
     route = SessionRoute(try #require(served.served.webSocketRoutes.first), ServedLayers([]), log: .quiet)
   }
 
+  @Test func `claims of another user than the view names are dropped`() {
+    var record = ViewRecord.sample()
+    record.identify(as: nil, claims: ["level": "3"])
+    #expect(record.claims == ["role": "admin", "level": "3"])
+    record.identify(as: "anna", claims: nil)
+    #expect(record.user == "anna" && record.claims == ["role": "admin", "level": "3"])
+    record.identify(as: "ben", claims: ["name": "Ben"])
+    #expect(record.user == "ben" && record.claims == ["name": "Ben"])
+    record.identify(as: "cleo", claims: nil)
+    #expect(record.user == "cleo" && record.claims == nil)
+  }
+
   private func answer(_ text: String, to question: ViewQuestion = .connect) throws(AnswerFault) -> ViewAnswer
   {
     try JSONViewAnswer(to: question).read(Array(text.utf8))

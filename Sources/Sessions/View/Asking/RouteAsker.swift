@@ -97,6 +97,7 @@ extension RouteAsker {
   }
 
   private func enter(_ asked: AskedQuestion) {
+    guard !isGivenUp(asked) else { return tell(asked, giveUp(asked)) }
     asked.state = .waiting
     let entry = ViewQueue.Entry(
       id: id(of: asked), lane: asked.terms.lane, asker: asked.terms.asker, isRefusable: asked.isRefusable,
@@ -131,6 +132,9 @@ extension RouteAsker {
   func called(_ call: ViewQueue.Call) {
     let asked = questions[call.id.ticket].flatMap { $0.isWaiting ? $0 : nil }
     switch (call.verdict, asked) {
+    case (.go, let asked?) where isGivenUp(asked):
+      leave(asked, .unasked)
+      tell(asked, giveUp(asked))
     case (.go, let asked?): start(asked)
     // It was forgotten while the call was on its way.
     case (.go, nil): follow(view.gate.leave(call.id, call.lane, .unasked, at: now))
@@ -167,36 +171,44 @@ extension RouteAsker {
     watch = nil
     let resting = questions.values.filter { $0.isWaiting || isEnding && $0.isResting }
     let openSince = view.gate.openSince
-    for asked in resting where isGivenUp(asked, openSince) {
+    for asked in resting where isGivenUp(asked) || isOutOfPatience(asked, openSince) {
       // Each may close a session.
       guard worker.reactor.hasTimeLeft() else { return watch(after: .zero) }
-      giveUp(asked)
+      stopWaiting(asked)
     }
     if questions.values.contains(where: \.isWaiting) { beginWatch() }
   }
 
-  private func isGivenUp(_ asked: AskedQuestion, _ openSince: MonotonicTime?) -> Bool {
-    guard !isEnding || asked.terms.lane == .reports else { return true }
+  /// Whether a stop has no time left for it.
+  private func isGivenUp(_ asked: AskedQuestion) -> Bool { isEnding && asked.terms.lane == .clients }
+
+  private func isOutOfPatience(_ asked: AskedQuestion, _ openSince: MonotonicTime?) -> Bool {
     // What it has waited while the view had others to answer does not count.
     guard asked.isWaiting, let openSince else { return false }
     return now.since(max(openSince, asked.askedAt)) > asked.terms.patience
   }
 
-  private func giveUp(_ asked: AskedQuestion) {
+  private func giveUp(_ asked: AskedQuestion) -> ViewOutcome {
+    let reason = isGivenUp(asked) ? "the gateway stops" : "the view does not answer"
+    return .failed(ViewFailure(reason: reason, mayHaveRun: asked.retries.mayHaveRun))
+  }
+
+  private func stopWaiting(_ asked: AskedQuestion) {
     switch asked.state {
     // If it was called already, its turn has come.
     case .waiting: guard view.gate.forget(id(of: asked)) else { return }
     case .pausing(let timer): timer.cancel()
     case .asking, .over: return
     }
-    let reason = isEnding ? "the gateway stops" : "the view does not answer"
-    tell(asked, .failed(ViewFailure(reason: reason, mayHaveRun: asked.retries.mayHaveRun)))
+    tell(asked, giveUp(asked))
   }
 
   /// A stop leaves the rest of its time to the ends of sessions: what clients wait for is not asked any more.
   func askReportsOnly() {
     isEnding = true
+    view.gate.end()
     lookAtResting()
+    look()
   }
 }
 
@@ -241,7 +253,8 @@ extension RouteAsker {
       answered(asked, verdict, isAway: ViewVerdict.isAway(answer), isOfOthers: answer.isOfOthers)
     case .failure(let fault):
       asked.wasSent = asked.wasSent || fault.isSent
-      if fault.isOfKept, asked.terms.repeating == .always, !asked.wantsFresh, !asked.isForgotten {
+      if fault.isOfKept, !fault.isOwn, asked.terms.repeating == .always, !asked.wantsFresh, !asked.isForgotten
+      {
         asked.wantsFresh = true
         _ = asked.retries.noting(ViewFailure(reason: fault.reason, mayHaveRun: fault.isSent))
         return start(asked)
@@ -307,7 +320,7 @@ extension RouteAsker {
     // A client that connects gets an answer while the server can give one.
     if isAnswered, asked.isRefusable, asked.question.isConnect { return tell(asked, .unusable(failure)) }
     let random = Double.random(in: 0...1)
-    guard let pause = asked.retries.pause(after: failure, at: now, random: random) else {
+    guard !isGivenUp(asked), let pause = asked.retries.pause(after: failure, at: now, random: random) else {
       return tell(asked, .failed(failure))
     }
     // Unowned: the end of the question cancels it.

@@ -66,6 +66,9 @@ final class ViewGate: Sendable {
     return Turn(calls: hand(out: calls, from: worker, at: now), next: next)
   }
 
+  /// From now on only reports come, as far as this worker is asked: they may have all places.
+  func end() { state.withLock { $0.queue.end() } }
+
   /// - Returns: false if it did not wait: it was called, or is about to be.
   func forget(_ id: ViewQueue.ID) -> Bool {
     state.withLock { $0.queue.forget(id) }

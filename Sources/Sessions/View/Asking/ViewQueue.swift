@@ -58,6 +58,8 @@ struct ViewQueue: Sendable {
   private var reportsUnderWay = 0
   private var clientsSinceReport = 0
   private var circuit = ViewCircuit()
+  /// No client comes any more that a place is kept for.
+  private var isEnding = false
 
   /// - Parameter most: how many may be under way.
   init(most: Int) {
@@ -146,8 +148,13 @@ struct ViewQueue: Sendable {
     }
   }
 
-  /// While clients wait, reports take a quarter of the places; otherwise they leave one.
-  private var mostReportsNow: Int { max(1, clients.isEmpty ? most - 1 : most / 4) }
+  /// While clients wait, reports take a quarter of the places; otherwise they leave one, as long as clients may come.
+  private var mostReportsNow: Int {
+    max(1, clients.isEmpty ? (isEnding ? most : most - 1) : most / 4)
+  }
+
+  /// From now on only reports come.
+  mutating func end() { isEnding = true }
 
   private mutating func begin(_ id: ID, _ lane: ViewTerms.Lane, at now: MonotonicTime) {
     underWay += 1

@@ -12,6 +12,11 @@ final class ViewReports: Sendable {
   private let log: Logger
   /// Answers that cannot be used: a view with a mistake may give one for each session.
   private let pace = SharedLogPace(most: 5, every: .seconds(10))
+  /// The first ones of a kind have a pace of their own, so that those that come again and again do not hide a new mistake.
+  private let paceOfFirst = SharedLogPace(most: 20, every: .seconds(10))
+  private let told = Mutex<Set<String>>([])
+  /// The most kinds that are told apart: a reason has words of the view.
+  private static let mostKinds = 100
   /// Whether the view has ever done what a question asks, or a line has said that it may not believe them.
   private let isBelieved = Atomic(false)
 
@@ -49,10 +54,16 @@ final class ViewReports: Sendable {
 
   /// An answer cannot be used.
   func tellUnusable(_ fault: AnswerFault, of asked: ViewQuestion) {
+    let kind = "\(asked.event.name) \(fault.reason)"
+    let isFirst = told.withLock { $0.count < Self.mostKinds && $0.insert(kind).inserted }
     failures.record(
       question.url, of: .view(route: route, url: question.shownURL), target: asked.session.map(\.pathBytes),
-      question: (asked.event.name, asked.id), fault.reason, hint: fault.hint, paced: pace)
+      question: (asked.event.name, asked.id), fault.reason, hint: fault.hint,
+      paced: isFirst ? paceOfFirst : pace)
   }
+
+  /// Whether the view has ever done what a question asks.
+  var hasBelieved: Bool { isBelieved.load(ordering: .relaxed) }
 
   /// The view has done what a question asks: the signature was good.
   func believed() {

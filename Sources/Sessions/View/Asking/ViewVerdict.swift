@@ -26,13 +26,15 @@ enum ViewVerdict: Sendable {
       self = .answered(ViewAnswer())
       return
     }
-    let page = DjangoPage(answer, to: Question(target: request.target, fields: request.fields))
+    let page = Self.page(answer, Question(target: request.target, fields: request.fields), of: view)
     // Most answers have no fault, and no words for it are looked for.
     var found: AnswerFault {
       AnswerFault(
         reason: page?.found ?? answer.found, hint: page?.hintToView ?? answer.hint(for: request.target))
     }
-    if let fault = Self.faultOfRequest(answer, size: size) ?? (page?.standsBefore == true ? found : nil) {
+    if let fault = Self.faultOfRequest(answer, size: size, of: view)
+      ?? (page?.standsBefore == true ? found : nil)
+    {
       self = .unheard(fault)
       return
     }
@@ -43,19 +45,28 @@ enum ViewVerdict: Sendable {
     case 500...599:
       self = .broken(AnswerFault(reason: found.reason, hint: found.hint ?? Self.hintOfError(answer.status)))
     case 400...499:
-      if answer.status == 404, view.configuration.question.places.isEmpty {
+      if page == .notFound, view.configuration.question.places.isEmpty, !view.reports.hasBelieved {
         self = .unusable(
           AnswerFault(reason: found.reason, hint: found.hint ?? "compare the URL with urls.py"))
       } else if question.isConnect {
         self = Self.refused(answer, page, of: view)
       } else if answer.status == 401 {
         // Only *connect* is about who the client is.
-        self = .unheard(AnswerFault(reason: found.reason, hint: Self.hintOfSignature))
+        self = .unheard(AnswerFault(reason: found.reason, hint: Self.hintOfSignature(of: view)))
       } else {
-        self = .unusable(found)
+        self = .unusable(AnswerFault(reason: found.reason, hint: found.hint ?? Self.hintOfRefusal))
       }
     default: self = .unusable(found)
     }
+  }
+
+  /// What Django's pages for 400 and 404 mean depends: of a view that has answered before they are its own, as of `raise Http404`.
+  private static func page(
+    _ answer: UpstreamFetcher.Answer, _ question: Question, of view: RouteView
+  ) -> DjangoPage? {
+    guard let page = DjangoPage(answer, to: question) else { return nil }
+    if page.isOfHost, view.reports.hasBelieved, !DjangoPage.namesHost(answer) { return nil }
+    return page
   }
 
   private static func read(
@@ -79,7 +90,7 @@ enum ViewVerdict: Sendable {
 
   /// What is wrong with the question itself, so that it says nothing of the client; nil if that is not what is wrong.
   private static func faultOfRequest(
-    _ answer: UpstreamFetcher.Answer, size: Int
+    _ answer: UpstreamFetcher.Answer, size: Int, of view: RouteView
   ) -> AnswerFault? {
     switch answer.status {
     case 413,
@@ -92,7 +103,7 @@ enum ViewVerdict: Sendable {
     case 405:
       return AnswerFault(reason: answer.found, hint: "questions are POST requests: the view has to take them")
     case 401 where answer.isAboutSignature:
-      return AnswerFault(reason: "the view did not accept the signature", hint: hintOfSignature)
+      return AnswerFault(reason: "the view did not accept the signature", hint: hintOfSignature(of: view))
     case 411, 414, 415, 431: return AnswerFault(reason: answer.found)
     default: return nil
     }
@@ -107,8 +118,15 @@ enum ViewVerdict: Sendable {
       : "the log of the server has the error"
   }
 
-  private static let hintOfSignature =
-    "compare the secret of the route with the view's, and the clocks of both machines"
+  private static func hintOfSignature(of view: RouteView) -> String {
+    view.configuration.secrets.isEmpty
+      ? "the route signs nothing (unsigned: true): the view must not ask for a signature; in sockets.py write unsigned = True in the class"
+      : "compare the secret of the route with the view's, and the clocks of both machines"
+  }
+
+  /// What a 4xx means to a question that is not about who may come in.
+  private static let hintOfRefusal =
+    "to refuse one message, answer 200 with an error for the client, as sockets.py does for InvalidMessage"
 
   /// Whether the server says, or seems to say, that no view is there.
   static func isAway(_ answer: UpstreamFetcher.Answer) -> Bool { (502...504).contains(answer.status) }

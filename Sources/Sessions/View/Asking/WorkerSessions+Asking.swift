@@ -47,6 +47,7 @@ extension WorkerSessions {
   package func askEndsOnly() {
     endedViews.giveUp()
     for asker in askers.values { asker.askReportsOnly() }
+    reports.hurry()
   }
 
   package func askEndsOnly(after time: Duration) {

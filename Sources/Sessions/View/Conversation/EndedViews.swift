@@ -9,7 +9,7 @@ final class EndedViews {
   static let patience = Duration.seconds(30)
   /// As many messages of a client are asked about then: one whose connection breaks may have sent a hundred thousand small ones that
   /// nobody could hold back.
-  private static let mostMessages = 1000
+  static let mostMessages = 1000
   /// Between two looks at whose time is over.
   private static let pause = Duration.seconds(1)
 
@@ -23,7 +23,7 @@ final class EndedViews {
   private var watch: Timer?
   private var isWatching = false
   /// Whether a stop leaves the rest of its time to the ends of sessions.
-  private var isOver = false
+  private(set) var isOver = false
 
   init(_ reactor: Reactor) {
     self.reactor = reactor

@@ -73,7 +73,9 @@ struct ViewConversation {
     /// The view refuses a session that is open, and that it was told of again: the log tells of it.
     case tellOfRefusal(HandshakeRefusal)
     /// So many messages of a client that is gone are not asked about: the log tells of it.
-    case tellOfDropped(Int)
+    ///
+    /// - Parameter exceeds: whether there were more than may be left; otherwise their time is over.
+    case tellOfDropped(Int, exceeds: Bool)
     /// The session has ended: its *disconnect* is due.
     case report
     /// The view knows nothing of the session.
@@ -228,12 +230,12 @@ extension ViewConversation {
     patience.isWaiting = false
     guard case .asksOn(let most) = ending else { return drop() }
     let dropped = waiting.keep(first: most)
-    if dropped > 0 { steps.append(.tellOfDropped(dropped)) }
+    if dropped > 0 { steps.append(.tellOfDropped(dropped, exceeds: true)) }
     if most == 0 { drop() }
   }
 
   private mutating func dropAll(_ steps: inout [Step]) {
-    if !waiting.isEmpty { steps.append(.tellOfDropped(waiting.count)) }
+    if !waiting.isEmpty { steps.append(.tellOfDropped(waiting.count, exceeds: false)) }
     drop()
   }
 
@@ -327,13 +329,12 @@ extension ViewConversation {
   ) {
     // Nothing of the client's was lost.
     guard !messages.isEmpty else { return mayRest = true }
-    let isLost = failure.mayHaveRun && !rules.repeatsReceive
+    let reason = failure.mayHaveRun ? CloseReason.messageUncertain : .messageUnhandled
     switch rules.onFailure {
-    case .reply:
-      guard isOpen else { return }
-      steps.append(.reply((isLost ? CloseReason.messageUncertain : .messageUnhandled).text))
-    case .wait where !isLost: end(failure.isOfView ? .viewFailing : .viewAway, &steps)
-    case .wait, .close: end(isLost ? .messageUncertain : .messageUnhandled, &steps)
+    case .reply: if isOpen { steps.append(.reply(reason.text)) }
+    case .wait where rules.repeatsReceive || !failure.mayHaveRun:
+      end(failure.isOfView ? .viewFailing : .viewAway, &steps)
+    case .wait, .close: end(reason, &steps)
     }
   }
 }

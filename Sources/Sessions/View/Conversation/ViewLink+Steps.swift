@@ -30,7 +30,7 @@ extension ViewLink {
     case .readOn: session?.readOn()
     case .goOn: goOn()
     case .tellOfRefusal(let refusal): tell(of: refusal)
-    case .tellOfDropped(let count): tellOfDropped(count)
+    case .tellOfDropped(let count, let exceeds): tellOfDropped(count, exceeds: exceeds)
     case .report: report()
     case .forget: forget()
     }
@@ -70,8 +70,7 @@ extension ViewLink {
   private func admit(_ answer: ViewAnswer) {
     guard let entrance else { return }
     self.entrance = nil
-    if let user = answer.user { record.user = user }
-    if let claims = answer.claims { record.claims = record.claims.map { $0.merging(claims) } ?? claims }
+    record.identify(as: answer.user, claims: answer.claims)
     isChanged = isChanged || answer.user != nil || answer.claims != nil
     guard !entrance.completed(.success(answer)) else { return noteChange() }
     isTurnedAway = true
@@ -158,14 +157,19 @@ extension ViewLink {
       ["route": "\(route.name)", "status": "\(refusal.status)"])
   }
 
-  private func tellOfDropped(_ count: Int) {
+  private func tellOfDropped(_ count: Int, exceeds: Bool) {
+    // A stop may do so to thousands of sessions: it tells of all together.
+    guard !worker.endedViews.isOver else { return worker.process.views.dropped(count, of: record) }
+    let reason =
+      if exceeds {
+        "a client that is gone is asked about \(EndedViews.mostMessages) messages at most"
+      } else { "a client that is gone is asked about for \(EndedViews.patience.written)" }
     worker.process.log.log(
-      "messages of a client that is gone were dropped: its view did not take them in time", at: .warning,
+      "messages of a client that is gone were dropped: its view was not asked about them", at: .warning,
       paced: worker.process.viewPace,
       [
-        "route": "\(route.name)", "messages": "\(count)",
-        "hint":
-          "after a session has ended its view is asked for 30 seconds, about at most 1,000 messages; batch: brings more in one question",
+        "route": "\(route.name)", "messages": "\(count)", "reason": "\(reason)",
+        "hint": "batch: brings more messages in one question",
       ])
   }
 

@@ -184,7 +184,7 @@ extension HTTPLink: ConnectionHandler {
   func mustGiveWay() { hasGivenWay = true }
 
   func closed(_ reason: ConnectionEnd) {
-    hasServerEnded = true
+    if reason != .local { hasServerEnded = true }
     switch state {
     case .asking where reason == .finished: take(reader.end())
     case .connecting, .asking:

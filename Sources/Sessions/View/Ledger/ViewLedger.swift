@@ -30,6 +30,8 @@ package final class ViewLedger: ViewRegister {
     var workers: [Worker] = []
     var waiting = WaitingEnds()
     var lostEnds = 0
+    /// Of a stop, by route: messages that it has dropped, and of how many sessions.
+    var dropped: [String: (messages: Int, sessions: Int)] = [:]
     var untoldEnds = 0
 
     func worker(of route: String) -> Worker? {
@@ -263,7 +265,27 @@ package final class ViewLedger: ViewRegister {
     }
   }
 
+  /// A stop has no time to ask about messages that a client has left.
+  func dropped(_ messages: Int, of record: ViewRecord) {
+    state.withLock { state in
+      let (all, sessions) = state.dropped[record.route] ?? (0, 0)
+      state.dropped[record.route] = (all + messages, sessions + 1)
+    }
+  }
+
+  private func tellOfDropped() {
+    for (route, count) in state.withLock({ $0.dropped }).sorted(by: { $0.key < $1.key }) {
+      log.warning(
+        "messages of clients that are gone were dropped: the gateway stops, and the rest of its time is for the ends of sessions",
+        metadata: [
+          "route": "\(route)", "messages": "\(count.messages)", "sessions": "\(count.sessions)",
+          "hint": "raise shutdown.grace; batch: brings more messages in one question",
+        ])
+    }
+  }
+
   private func tellOfUntold() {
+    tellOfDropped()
     let untold = untoldCount
     guard untold > 0 else { return }
     state.withLock { $0.untoldEnds = untold }

@@ -9,6 +9,7 @@ final class ViewReporter {
   // The worker owns it.
   private unowned let worker: WorkerSessions
   private var routes: [String: RouteReports] = [:]
+  private var isHurried = false
 
   init(of worker: WorkerSessions) {
     self.worker = worker
@@ -33,12 +34,14 @@ final class ViewReporter {
 
   /// A stop waits for them.
   func hurry() {
+    isHurried = true
     for reports in routes.values { reports.hurry() }
   }
 
   private subscript(route: SessionRoute) -> RouteReports {
     if let known = routes[route.name] { return known }
     let reports = RouteReports(route, worker)
+    if isHurried { reports.hurry() }
     routes[route.name] = reports
     return reports
   }
@@ -200,9 +203,11 @@ final class RouteReports {
   private func carryOut(_ answer: ViewAnswer, of record: ViewRecord) {
     let publishing = ViewPublishing(worker, route)
     for action in answer.actions {
-      if case .publish(let publication) = action {
-        publishing.publish(publication, of: record)
-      } else {
+      switch action {
+      case .publish(let publication): publishing.publish(publication, of: record)
+      // It has left all its groups.
+      case .leave: break
+      case .join, .send, .close:
         publishing.tellNotCarriedOut(action.name, [:], "after the end of a session its view can only publish")
       }
     }

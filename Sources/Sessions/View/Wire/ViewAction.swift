@@ -33,7 +33,8 @@ struct ViewAction {
     let isPossible =
       switch question.event {
       case .connect, .receive: true
-      case .disconnect: name == "publish"
+      // It has left all its groups, and says so where a consumer of Channels does.
+      case .disconnect: name == "publish" || name == "leave"
       case .alive, .check: false
       }
     guard isPossible else {

@@ -2,9 +2,9 @@ import GatewayConfig
 import Glibc
 import LayerTestSupport
 import Testing
-import Transport
 
 @testable import Sessions
+@testable import Transport
 
 struct RouteAskerTests {
   private func terms(
@@ -317,7 +317,11 @@ struct RouteAskerTests {
       (.answer(403, body: "{}"), "refused 403"), (.answer(401, body: "{}"), "refused 401"),
       (.answer(409, body: "{}"), "refused 409"),
       (.answer(429, body: "{}"), "refused 429"),
-      (.answer(404, body: "{}"), "unusable, may have run: the server answered 404"),
+      (.answer(404, body: "{}"), "refused 404"),
+      (
+        .answer(404, "text/html", "The requested resource was not found on this server."),
+        "unusable, may have run: Django answered with its own page for 404: no URL of the project is this one, or the view raised Http404"
+      ),
       (.answer(405, body: "{}"), "unusable, not run: the server answered 405"),
       (
         "HTTP/1.1 401 X\r\nWWW-Authenticate: Sluice\r\nContent-Length: 0\r\n\r\n",
@@ -337,6 +341,55 @@ struct RouteAskerTests {
       scene.ask("one", .connect, terms(patience: .seconds(10)))
       try scene.serve(answer)
       #expect(try scene.outcome() == ["one: \(words)"])
+    }
+  }
+
+  @Test func `a page for 400 is the view's own where it has answered before, and says nothing of the host`()
+    async throws
+  {
+    let bare = String.answer(400, "text/html", "<h1>Bad Request (400)</h1>")
+    let named = String.answer(400, "text/html", "DisallowedHost at /")
+    try await ViewScene.run { scene in
+      scene.ask("one", .connect, terms(patience: .seconds(10)))
+      let (socket, _) = try scene.serve(bare)
+      #expect(try scene.outcome().last?.hasPrefix("one: unusable, not run: Django answered 400") == true)
+      for (number, answer) in [String.empty, bare, named].enumerated() {
+        scene.ask("\(number)", .connect, terms(patience: .seconds(10)))
+        _ = try scene.request(on: socket)
+        scene.send(answer, on: socket)
+        _ = try scene.outcome(number + 2)
+      }
+      #expect(Array(scene.outcomes[1...2]) == ["0: answered 0", "1: refused 400"])
+      #expect(scene.outcomes[3].hasPrefix("2: unusable, not run: Django answered 400"))
+    }
+  }
+
+  @Test func `what the gateway itself ends is not asked again`() async throws {
+    try await ViewScene.run { scene in
+      scene.ask("one", .receive, terms(.always, patience: .seconds(30)))
+      let (socket, _) = try scene.serve()
+      _ = try scene.outcome()
+      scene.ask("two", .receive, terms())
+      _ = try scene.request(on: socket)
+      for connection in scene.reactor.connections { connection.abort() }
+      #expect(try scene.outcome(2).last?.hasPrefix("two: failed") == true)
+      #expect(scene.acceptNow() == nil)
+    }
+  }
+
+  @Test func `a new mistake has its line however often another one was told`() async throws {
+    try await ViewScene.run { scene in
+      scene.ask("0", .receive, terms())
+      let (socket, _) = try scene.serve(.answer(200, body: "[]"))
+      _ = try scene.outcome()
+      for number in 1...8 {
+        scene.ask("\(number)", .receive, terms())
+        _ = try scene.request(on: socket)
+        scene.send(.answer(number < 8 ? 200 : 403, body: "[]"), on: socket)
+        _ = try scene.outcome(number + 1)
+      }
+      #expect(scene.lines.all.count == 7)
+      #expect(scene.lines.all.last?.contains("403") == true)
     }
   }
 
@@ -568,6 +621,26 @@ struct RouteAskerTests {
       scene.send(.empty, on: two)
       #expect(try scene.outcome(4).last == "report: answered 0")
       #expect(scene.askers[0].isIdle)
+    }
+  }
+
+  @Test func `towards the end of a stop what was under way and fails is not asked again`() async throws {
+    try await ViewScene.run(inFlight: 2) { scene in
+      scene.ask("one", .receive, terms(.always, patience: .seconds(30)))
+      let socket = try scene.accept()
+      _ = try scene.request(on: socket)
+      scene.askers[0].askReportsOnly()
+      scene.send(.answer(503, body: "{}"), on: socket)
+      #expect(try scene.outcome().first?.hasPrefix("one: failed") == true)
+      scene.ask("two", .receive, terms(.always, patience: .seconds(30)))
+      #expect(try scene.outcome(2).last?.hasPrefix("two: failed, not run") == true)
+      // Reports have all places now.
+      var report = terms(.always, patience: .seconds(30))
+      report.lane = .reports
+      for name in ["a", "b"] { scene.ask(name, .receive, report) }
+      _ = try scene.request(on: socket)
+      _ = try scene.request(on: try scene.accept())
+      #expect(scene.outcomes.count == 2)
     }
   }
 
