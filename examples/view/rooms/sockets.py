@@ -67,6 +67,10 @@ class InvalidMessage(ValueError):
     """Raise it before you save anything: the client is sent `{"error": ...}`, and its socket stays open."""
 
 
+def not_json(name):
+    raise ValueError(f"{name} is not JSON")
+
+
 class Message:
     """What a client has sent: `text`, or `bytes` if it was a binary message. The other one is `None`."""
 
@@ -77,8 +81,11 @@ class Message:
     @cached_property
     def json(self):
         try:
-            return json.loads(self.text if self.bytes is None else self.bytes)
-        except ValueError:
+            value = json.loads(self.text if self.bytes is None else self.bytes, parse_constant=not_json)
+            # Half of a surrogate pair is no text that a database takes.
+            json.dumps(value, ensure_ascii=False).encode()
+            return value
+        except (ValueError, RecursionError):
             raise InvalidMessage("this is not JSON") from None
 
 

@@ -87,7 +87,9 @@ class ChatTests(SocketTestCase):
         self.assertEqual(answer, {"do": [{"publish": {"group": "room_lobby", "event": event}}]})
 
     def test_a_bad_message_is_answered_with_an_error(self):
-        for content in ["{", "[]", "1", {}, {"text": ""}, {"text": 5}, {"text": "x" * 501}]:
+        # Half of a surrogate pair, a number that is none, and a list in a list in a list ...
+        ODD = [r'{"text": "\ud800"}', '{"text": NaN}', "[" * 100_000, {"text": "a\0b"}]
+        for content in ["{", "[]", "1", {}, {"text": ""}, {"text": 5}, {"text": "x" * 501}, *ODD]:
             (action,) = self.gateway().receive(content).json()["do"]
             self.assertEqual(list(action["send"]["json"]), ["error"], content)
         self.assertFalse(Message.objects.exists())

@@ -27,7 +27,7 @@ class ChatSocket(SocketView):
 
     def receive(self, message):
         text = message.json.get("text") if isinstance(message.json, dict) else None
-        if not isinstance(text, str) or not 0 < len(text) <= 500:
+        if not isinstance(text, str) or not 0 < len(text) <= 500 or "\0" in text:  # which PostgreSQL does not take
             raise InvalidMessage("text has 1 to 500 characters")
         # Either may have been deleted since the socket was opened.
         room = Room.objects.filter(slug=self.kwargs["room"]).first()
