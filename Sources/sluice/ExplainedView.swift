@@ -13,7 +13,11 @@ struct ExplainedView {
       ("asks", url), ("about", about), ("trust", trust),
       ("questions", "at most \(view.inFlight) at a time, each for \(view.question.timeout.written)"),
     ]
-    if view.on.contains(.receive) { lines += [("messages", messages), ("on_failure", failure)] }
+    if view.on.contains(.receive) {
+      lines += [("messages", messages), ("on_failure", failure)]
+    } else {
+      lines.append(("messages", "of clients are dropped, but for those that receive: answers"))
+    }
     if !view.question.headers.isEmpty {
       lines.append(("headers", "\(view.question.headers.joined(separator: ", ")) with connect"))
     }

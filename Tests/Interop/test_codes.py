@@ -31,7 +31,7 @@ def run(*arguments):
 def test_a_code_is_told_of_with_its_text_and_what_to_do():
     told = run("1013")
     assert told.returncode == 0 and told.stdout.startswith("Close codes\n  1013  the client reads too slowly: messages were dropped\n")
-    assert told.stdout.count("Reconnect: yes, after a while.") == 4
+    assert told.stdout.count("Reconnect: yes, after a while.") == 5
     assert "Use GET to read an event stream." in run("405").stdout
     # Codes that the gateway passes on, or that only a browser reports.
     assert [(code, run(code).returncode) for code in ("1000", "1006", "1011", "4000")] == [

@@ -8,7 +8,8 @@ extension GroupConfiguration {
 
   /// The event types that the route delivers.
   package var knownTypes: [String] {
-    events.keys + deliveries.keys.filter { events[$0] == nil } + Self.builtInTypes
+    let named = events.keys + deliveries.keys.filter { events[$0] == nil }
+    return named + Self.builtInTypes.filter { !named.contains($0) }
   }
 
   /// Whether messages of clients become events of the first group.
