@@ -359,7 +359,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     var conversation = open { $0.batch = 2000 }
     _ = conversation.next(said())
     for _ in 0..<1200 { _ = conversation.next(said()) }
-    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.tellOfDropped(200, exceeds: true)])
+    #expect(conversation.next(.ended(.asksOn(atMost: 1000))) == [.tellOfDropped(200, .count)])
     #expect(
       conversation.next(received(1)) == [.finish(nil), .ask(2, (2...1001).map { message(UInt64($0)) })])
     #expect(conversation.next(received(2)) == [.finish(nil), .report])
@@ -371,10 +371,29 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     #expect(conversation.next(.lingeredOut) == [])
     _ = conversation.next(.ended(.asksOn(atMost: 1000)))
     #expect(!conversation.isDropping)
-    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(2, exceeds: false)])
+    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(2, .time)])
     #expect(conversation.isDropping && conversation.next(.lingeredOut) == [])
     // What was not taken is dropped as well.
     #expect(conversation.next(received(1, taken: 0)) == [.finish(nil), .report])
+  }
+
+  @Test(arguments: [(false, 3), (true, 2)])
+  func `what a view does not handle of a client that is gone is counted`(mayHaveRun: Bool, count: Int) {
+    var conversation = open { $0.batch = 1 }
+    for _ in 0..<3 { _ = conversation.next(said()) }
+    _ = conversation.next(.ended(.asksOn(atMost: 1000)))
+    #expect(
+      conversation.next(failed(1, mayHaveRun: mayHaveRun)) == [.tellOfDropped(count, .failure), .report])
+  }
+
+  @Test func `where a failure is answered the next messages of a client that is gone are asked about`() {
+    var conversation = open { $0.onFailure = .reply }
+    for _ in 0..<2 { _ = conversation.next(said()) }
+    _ = conversation.next(.ended(.asksOn(atMost: 1000)))
+    #expect(
+      conversation.next(failed(1, mayHaveRun: false)) == [
+        .tellOfDropped(1, .failure), .ask(2, [message(2)]),
+      ])
   }
 
   @Test func `a pause of a client that is gone ends with its time`() {
@@ -382,7 +401,7 @@ private func open(_ change: (inout ViewRules) -> Void = { _ in }) -> ViewConvers
     _ = conversation.next(said())
     _ = conversation.next(.ended(.asksOn(atMost: 1000)))
     #expect(conversation.next(received(1, taken: 0)).count == 2)
-    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(1, exceeds: false), .report])
+    #expect(conversation.next(.lingeredOut) == [.tellOfDropped(1, .time), .report])
   }
 
   @Test func `who was put out is not asked about any more, but the answer under way is waited for`() {

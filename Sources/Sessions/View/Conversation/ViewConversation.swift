@@ -42,6 +42,16 @@ struct ViewConversation {
     case beforeOpen(wasAsked: Bool)
   }
 
+  /// Why messages of a client that is gone are dropped.
+  enum Dropping {
+    /// There were more than may be left.
+    case count
+    /// Their time is over.
+    case time
+    /// The view does not handle them.
+    case failure
+  }
+
   enum Step: Equatable {
     case askConnect(isAgain: Bool)
     case ask(Int, [ViewQuestion.Message])
@@ -72,10 +82,8 @@ struct ViewConversation {
     case goOn
     /// The view refuses a session that is open, and that it was told of again: the log tells of it.
     case tellOfRefusal(HandshakeRefusal)
-    /// So many messages of a client that is gone are not asked about: the log tells of it.
-    ///
-    /// - Parameter exceeds: whether there were more than may be left; otherwise their time is over.
-    case tellOfDropped(Int, exceeds: Bool)
+    /// So many messages of a client that is gone are not asked about any more: the log tells of it.
+    case tellOfDropped(Int, Dropping)
     /// The session has ended: its *disconnect* is due.
     case report
     /// The view knows nothing of the session.
@@ -230,12 +238,12 @@ extension ViewConversation {
     patience.isWaiting = false
     guard case .asksOn(let most) = ending else { return drop() }
     let dropped = waiting.keep(first: most)
-    if dropped > 0 { steps.append(.tellOfDropped(dropped, exceeds: true)) }
+    if dropped > 0 { steps.append(.tellOfDropped(dropped, .count)) }
     if most == 0 { drop() }
   }
 
   private mutating func dropAll(_ steps: inout [Step]) {
-    if !waiting.isEmpty { steps.append(.tellOfDropped(waiting.count, exceeds: false)) }
+    if !waiting.isEmpty { steps.append(.tellOfDropped(waiting.count, .time)) }
     drop()
   }
 
@@ -329,6 +337,12 @@ extension ViewConversation {
   ) {
     // Nothing of the client's was lost.
     guard !messages.isEmpty else { return mayRest = true }
+    let (isGone, before) = (!isOpen, waiting.count)
+    defer {
+      // A client that is there is told by the code of the close, or by a reply.
+      let dropped = before - waiting.count + (failure.mayHaveRun ? 0 : messages.count)
+      if isGone, dropped > 0 { steps.append(.tellOfDropped(dropped, .failure)) }
+    }
     let reason = failure.mayHaveRun ? CloseReason.messageUncertain : .messageUnhandled
     switch rules.onFailure {
     case .reply: if isOpen { steps.append(.reply(reason.text)) }

@@ -30,7 +30,7 @@ extension ViewLink {
     case .readOn: session?.readOn()
     case .goOn: goOn()
     case .tellOfRefusal(let refusal): tell(of: refusal)
-    case .tellOfDropped(let count, let exceeds): tellOfDropped(count, exceeds: exceeds)
+    case .tellOfDropped(let count, let dropping): tellOfDropped(count, dropping)
     case .report: report()
     case .forget: forget()
     }
@@ -157,13 +157,15 @@ extension ViewLink {
       ["route": "\(route.name)", "status": "\(refusal.status)"])
   }
 
-  private func tellOfDropped(_ count: Int, exceeds: Bool) {
+  private func tellOfDropped(_ count: Int, _ dropping: ViewConversation.Dropping) {
     // A stop may do so to thousands of sessions: it tells of all together.
     guard !worker.endedViews.isOver else { return worker.process.views.dropped(count, of: record) }
     let reason =
-      if exceeds {
-        "a client that is gone is asked about \(EndedViews.mostMessages) messages at most"
-      } else { "a client that is gone is asked about for \(EndedViews.patience.written)" }
+      switch dropping {
+      case .count: "a client that is gone is asked about \(EndedViews.mostMessages) messages at most"
+      case .time: "a client that is gone is asked about for \(EndedViews.patience.written)"
+      case .failure: "the view does not handle them"
+      }
     worker.process.log.log(
       "messages of a client that is gone were dropped: its view was not asked about them", at: .warning,
       paced: worker.process.viewPace,
