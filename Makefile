@@ -63,7 +63,7 @@ need-build:
 	@Tests/need.sh libssl-dev libyaml-dev pkg-config zlib1g-dev
 
 need-test:
-	@Tests/need.sh chromium curl openssl postgresql pushpin python3-venv redis-server
+	@Tests/need.sh chromium curl haproxy nginx openssl postgresql pushpin python3-venv redis-server
 
 need-bench:
 	@Tests/need.sh libnginx-mod-nchan libuv1 nginx openssl python3-venv redis-server util-linux
