@@ -1,3 +1,4 @@
+import Bytes
 package import GatewayConfig
 import Logging
 package import NIOCore
@@ -146,9 +147,7 @@ struct TriedQuestion {
 extension UpstreamFetcher.Answer {
   /// The page of `DEBUG = True` says whether a URL has fitted.
   fileprivate var saysNoURLFits: Bool {
-    guard let body else { return false }
-    return ["match any of these", "is empty, so it doesn"].contains { text in
-      body.firstRange(of: Array(text.utf8)) != nil
-    }
+    guard let page = body?.rawBytes else { return false }
+    return page.range(of: "match any of these") != nil || page.range(of: "is empty, so it doesn") != nil
   }
 }

@@ -60,7 +60,7 @@ enum ViewVerdict: Sendable {
     }
   }
 
-  /// What Django's pages for 400 and 404 mean depends: of a view that has answered before they are its own, as of `raise Http404`.
+  /// Django's bare page for 400 is that of a view which has answered before; until then it is taken to be about the host.
   private static func page(
     _ answer: UpstreamFetcher.Answer, _ question: Question, of view: RouteView
   ) -> DjangoPage? {

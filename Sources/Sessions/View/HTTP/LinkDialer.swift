@@ -1,6 +1,5 @@
 import GatewayConfig
 import Glibc
-import NetworkFaults
 import Transport
 
 /// Connects a worker to the server of a view: on the reactor itself to an address that is known, which costs a few system calls. A name
@@ -50,11 +49,14 @@ final class LinkDialer {
       link.connect(by: connection)
     } catch {
       // A Unix socket whose server has not accepted those that came before says so at once.
-      guard error == .cannotConnect(EAGAIN) else {
-        return link.fail("\(error)", hint: Unreached(error).map(upstream.hint))
-      }
+      guard error == .cannotConnect(EAGAIN) else { return fail(link, error) }
       wait(with: link)
     }
+  }
+
+  private func fail(_ link: HTTPLink, _ error: any Error) {
+    let fault = AnswerFault(error, from: upstream)
+    link.fail(fault.reason, hint: fault.hint)
   }
 
   private func wait(with link: HTTPLink) {
@@ -82,9 +84,7 @@ final class LinkDialer {
     worker.connect(to: upstream) { [self] outcome in
       switch outcome {
       case .success(let raw): adopt(Descriptor(adopting: raw), for: link)
-      case .failure(let error):
-        let fault = AnswerFault(error, from: upstream)
-        link.fail(fault.reason, hint: fault.hint)
+      case .failure(let error): fail(link, error)
       }
     }
   }
