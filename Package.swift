@@ -67,6 +67,7 @@ let package = Package(
       name: "GatewayConfig",
       dependencies: [
         "Bytes", "CYAML", "JSON", "Routing", "Transport",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
@@ -198,7 +199,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "GatewayConfigTests",
-      dependencies: ["GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport"],
+      dependencies: ["Bytes", "GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "ChannelLayersTests",

@@ -44,6 +44,11 @@ extension IPAddress {
     }
   }
 
+  /// The bytes of the IPv6 form.
+  public var networkOrder: [UInt8] {
+    [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) } }
+  }
+
   // MARK: - As text
 
   /// Reads `192.0.2.1` or `2001:db8::1`. Numbers with leading zeros in IPv4, zones (`%eth0`), ports and brackets are refused.
@@ -139,6 +144,22 @@ public struct IPNetwork: Sendable, Hashable {
 
   /// Whether the network contains every address of its family.
   public var isEverything: Bool { length == 0 || length == 96 && address == IPAddress(v4: 0) }
+}
+
+extension IPNetwork {
+  /// An address of the network that none of the others contains; nil if there is none. Takes time in proportion to their number.
+  public func address(outsideOf others: some Sequence<IPNetwork>) -> IPAddress? {
+    if others.contains(where: { $0.length <= length && $0.contains(address) }) { return nil }
+    let inside = others.filter { $0.length > length && contains($0.address) }
+    guard !inside.isEmpty else { return address }
+    let bit = UInt64(1) << UInt64(63 - length % 64)
+    let upper =
+      length < 64
+      ? IPAddress(high: address.high | bit, low: address.low)
+      : IPAddress(high: address.high, low: address.low | bit)
+    return IPNetwork(address: address, length: length + 1).address(outsideOf: inside)
+      ?? IPNetwork(address: upper, length: length + 1).address(outsideOf: inside)
+  }
 }
 
 extension IPNetwork {

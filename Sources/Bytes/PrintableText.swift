@@ -24,6 +24,14 @@ extension Unicode.Scalar {
     }
   }
 
+  /// `\u{1b}`
+  fileprivate var escape: String { "\\u{\(String(value, radix: 16))}" }
+
+  /// Its escape in JSON: `\u001b`; beyond the first plane two of them.
+  package var jsonEscape: String {
+    String(self).utf16.map { "\\u" + $0.hexadecimal(width: 4) }.joined()
+  }
+
   private static let categoriesOfWords: Set<Unicode.GeneralCategory> = [
     .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber,
   ]
@@ -32,13 +40,23 @@ extension Unicode.Scalar {
 extension StringProtocol {
   /// The text for a terminal: invisible characters are written as `\u{1b}`.
   package var printable: String {
+    replacing { $0.isInvisible ? $0.escape : nil }
+  }
+
+  /// The same for a text of several lines, whose ends stay.
+  package var printableLines: String {
+    replacing { $0.isInvisible && $0 != "\n" ? $0.escape : nil }
+  }
+
+  /// The same for JSON text, which means what it meant: invisible characters stand in its strings, and are written as `\u009b`. Line ends,
+  /// which do not, stay.
+  package var printableJSON: String { replacing { $0.isInvisible && $0 != "\n" ? $0.jsonEscape : nil } }
+
+  /// - Parameter words: for a character that is written in another way; nil for one that is not.
+  private func replacing(_ words: (Unicode.Scalar) -> String?) -> String {
     var text = ""
     for scalar in unicodeScalars {
-      if scalar.isInvisible {
-        text += "\\u{\(String(scalar.value, radix: 16))}"
-      } else {
-        text.unicodeScalars.append(scalar)
-      }
+      if let other = words(scalar) { text += other } else { text.unicodeScalars.append(scalar) }
     }
     return text
   }

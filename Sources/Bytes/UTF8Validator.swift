@@ -9,6 +9,17 @@ public struct UTF8Validator: Sendable {
 
   public init() {}
 
+  /// Where it stands, as three bytes: a validator of them goes on in the same place.
+  package var state: [UInt8] { [pending, lowest, highest] }
+
+  /// - Returns: nil for what is no `state`.
+  package init?(state: [UInt8]) {
+    guard state.count == 3, state[0] <= 3, state[1] >= 0x80, state[2] <= 0xBF, state[1] <= state[2] else {
+      return nil
+    }
+    (pending, lowest, highest) = (state[0], state[1], state[2])
+  }
+
   /// Whether the last character is complete.
   @inlinable
   public var isComplete: Bool { pending == 0 }

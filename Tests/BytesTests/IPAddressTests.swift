@@ -67,3 +67,27 @@ struct IPAddressTests {
     #expect(throws: IPNetwork.Fault.bitsBehind(try IPNetwork("10.0.0.0/8"))) { try IPNetwork("10.0.0.5/8") }
   }
 }
+
+struct NetworkCoverTests {
+  private func network(_ text: String) throws -> IPNetwork { try IPNetwork(text) }
+
+  @Test(arguments: [
+    ("10.0.0.0/8", ["10.0.0.0/8"]), ("10.1.0.0/16", ["10.0.0.0/8"]),
+    ("10.0.0.0/8", ["10.0.0.0/9", "10.128.0.0/9"]),
+    ("10.0.0.1", ["10.0.0.0/31", "::/0"]), ("fd00::/8", ["fd00::/9", "fd80::/10", "fdc0::/10"]),
+  ])
+  func `a network that others contain has no address outside`(_ text: String, _ others: [String]) throws {
+    #expect(try network(text).address(outsideOf: others.map(network)) == nil)
+  }
+
+  @Test(arguments: [
+    ("10.0.0.0/8", ["10.0.0.0/9"], "10.128.0.0"), ("10.0.0.0/8", [], "10.0.0.0"),
+    ("10.0.0.0/30", ["10.0.0.0/31", "10.0.0.3"], "10.0.0.2"), ("::/0", ["::/1"], "8000::"),
+    ("fd00::/8", ["fd00::/9", "fdc0::/10"], "fd80::"),
+  ])
+  func `an address that no other network contains is shown`(
+    _ text: String, _ others: [String], _ address: String
+  ) throws {
+    #expect(try network(text).address(outsideOf: others.map(network)) == IPAddress(address))
+  }
+}

@@ -11,4 +11,13 @@ struct PrintableTextTests {
   func `what a reader does not see is written out`(_ text: String, _ printable: String) {
     #expect(Array(text.printable.utf8) == Array(printable.utf8))
   }
+
+  @Test func `lines stay lines`() {
+    #expect("a\u{1b}[2J\n\nb\r\n".printableLines == "a\\u{1b}[2J\n\nb\\u{d}\n")
+  }
+
+  @Test func `JSON means the same`() {
+    let text = #"{"a":"\#u{9b}2J\#u{202e}\#u{e0001}é"}"#
+    #expect((text + "\n").printableJSON == #"{"a":"\u009b2J\u202e\udb40\udc01é"}"# + "\n")
+  }
 }

@@ -50,7 +50,7 @@ target() {
 build() {
   local layers=Sources/RedisLayers configuration=Sources/GatewayConfig
   case $1 in
-    body | frames | inflater | requesthead) target "$1" "Bytes Crypto WebSocketCore" z ;;
+    body | frames | inflater | records | requesthead) target "$1" "Bytes Crypto WebSocketCore" z ;;
     json) target json "Bytes JSON" "" ;;
     messagepack)
       target messagepack "Bytes JSON Transport" "" $layers/Serialization/MessagePack{Reader,Writer}.swift \
@@ -83,7 +83,7 @@ both() {
 }
 
 mkdir -p $out
-if [ $# -eq 0 ]; then set -- frames inflater requesthead body json messagepack resp wsevents yaml patterns; fi
+if [ $# -eq 0 ]; then set -- frames inflater records requesthead body json messagepack resp wsevents yaml patterns; fi
 module Bytes Sources/Bytes
 modules() {
   module JSON Sources/JSON

@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=Tests/Fuzz
 out=.build/fuzz
-all=(patterns yaml frames inflater requesthead body json messagepack resp wsevents)
+all=(patterns yaml frames inflater records requesthead body json messagepack resp wsevents)
 
 # A slow or a large input is a finding too: seconds for one input, MiB for the process. The sanitizer keeps 16 MiB of what was
 # freed; it looks for leaks by stopping the process, which a container may forbid. Swift's own report of a trap waits for

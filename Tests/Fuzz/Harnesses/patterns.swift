@@ -15,6 +15,7 @@ func fuzz(_ input: [UInt8]) {
   check(whole.findings, of: routes)
   guard last.count <= 32, let text = String(validating: last, as: UTF8.self) else { return }
   check(whole, text, routes)
+  checkComparison(whole, routes, text)
   guard !input.count.isMultiple(of: 4) else { return }
   check(Router(routes, bounds: .init(states: 12, work: 4000), analyses: WorkBudget(1000)), text, routes)
 }
@@ -86,6 +87,34 @@ private func check(_ findings: [RouteFinding], of routes: [RoutePath]) {
     )
     expect(Reference(example).matches(routes[by]), "\(example.debugDescription) does not lead to route \(by)")
   }
+}
+
+// MARK: - Two tables
+
+/// A table and the same one without its first route and with its last one in front: every pair of routes that a path leads to is listed,
+/// and what is said of captures holds.
+private func checkComparison(_ old: Router, _ routes: [RoutePath], _ text: String) {
+  let edited = routes.suffix(1) + routes.dropFirst().dropLast()
+  let new = Router(Array(edited), bounds: .init(states: 4000, work: 200_000), analyses: WorkBudget(10_000))
+  let comparison = TableComparison(old, new, budget: WorkBudget(200_000))
+  func pair(_ path: String) -> [Int?] {
+    [old, new].map { $0.match(RequestPath(text: path))?.route }
+  }
+  for part in comparison.parts {
+    expect(
+      pair(part.example) == [part.old, part.new], "\(part.example.debugDescription) is no example of \(part)")
+  }
+  let found = pair(text)
+  guard comparison.isComplete, found != [nil, nil] else { return }
+  guard let part = comparison.parts.first(where: { [$0.old, $0.new] == found }) else {
+    return expect(false, "\(text.debugDescription) leads to \(found), which is not listed")
+  }
+  guard let one = part.old, let other = part.new else { return }
+  let names = Set(old.routes[one].captureNames).intersection(new.routes[other].captureNames).sorted()
+  let captures = CaptureComparison(old, new, part, budget: WorkBudget(50_000))
+  guard captures.agreement(on: names.map { (old: $0, new: $0) }) == .same else { return }
+  let values = [old, new].map { $0.match(RequestPath(text: text))?.captures }
+  expect(names.allSatisfy { values[0]?[$0] == values[1]?[$0] }, "captures of \(text.debugDescription) differ")
 }
 
 // MARK: - Other notations
