@@ -91,6 +91,18 @@ import Glibc
     self.since = since
   }
 
+  /// The marks of the bytes that it has; empty for a chunk that is one piece.
+  var marks: [UInt8] {
+    guard unsafe storage.count > capacity else { return [] }
+    return unsafe Array(storage[capacity..<capacity + (count + 7) / 8])
+  }
+
+  /// Takes the marks that another chunk had, as far as there is room for them.
+  func restore(marks: [UInt8]) {
+    let room = unsafe min(marks.count, storage.count - capacity)
+    for place in 0..<max(0, room) { unsafe storage[capacity + place] = marks[place] }
+  }
+
   /// The bytes of the range, for as long as the body runs.
   func withBytes<Result>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     unsafe body(UnsafeRawBufferPointer(rebasing: storage[range]))

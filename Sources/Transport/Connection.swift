@@ -3,7 +3,7 @@ import Glibc
 
 /// One connected socket on a reactor. Confined to it, and small: while nothing waits it owns no buffer and no timer.
 public final class Connection {
-  private enum Phase {
+  enum Phase {
     case open
     /// `finish` was called: what is queued is still sent, what comes is dropped.
     case finishing
@@ -20,12 +20,12 @@ public final class Connection {
   public var handler: (any ConnectionHandler)?
   private(set) var rawDescriptor: Int32
   private(set) var slot: Int32
-  private var phase = Phase.open
+  var phase = Phase.open
   private var peerHasFinished = false
   /// `finishSending` was called: nothing more is written.
-  private var isSendingFinished = false
+  var isSendingFinished = false
   /// Whether what the peer sends is left in the kernel's buffer, so that its silence says nothing.
-  public private(set) var isReadingPaused = false
+  public internal(set) var isReadingPaused = false
   private var isWaitingToSend = false
   /// On the reactor's list of connections with writes of this turn.
   private var isDirty = false
@@ -35,28 +35,28 @@ public final class Connection {
   /// long for what it was given, or is not known yet.
   private var ownTurns: UInt8 = 0
   /// Nothing has been read from it yet.
-  private var isNew = true
+  var isNew = true
   /// The handler is to be called when its turn comes.
   private var wantsTurn = false
   /// What is read at once: as much as the handler gets done in a turn. Bytes.
   var readSize = UInt32(Reactor.firstReadSize)
   /// What the handler left of the last read; nothing more is read until it is dealt with.
-  private var unread: UnreadBytes?
+  private(set) var unread: UnreadBytes?
   /// Why it is broken; `errno`.
   private var failure: Int32 = 0
   /// The bytes that the kernel still had when the connection broke, and that were not read since.
   private var restInKernel = 0
-  private var queue: SendQueue?
+  var queue: SendQueue?
   /// Nil without TLS.
-  private var tls: TLSSession?
+  private(set) var tls: TLSSession?
   /// A client's handshake is not over yet, and its handler is told when it is.
   private var awaitsTLS = false
   /// The connection to a server is not established yet, and the handler is told when it is.
-  private var isConnecting: Bool
+  private(set) var isConnecting: Bool
   /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
   var placeInBacklog: Int?
   /// Ends the wait for the peer's end, or for a handler that has paused reading.
-  private var lingering: Timer?
+  private(set) var lingering: Timer?
   /// The events that epoll was last told to report.
   private var interest: UInt32
 
@@ -218,7 +218,7 @@ extension Connection {
   }
 
   /// What is queued waits for the kernel.
-  private func wait() {
+  func wait() {
     if let queue, placeInBacklog == nil {
       queue.exemptAll()
       reactor.backlog.add(self)
@@ -374,7 +374,7 @@ extension Connection {
     if phase == .open { markReady() }
   }
 
-  private func markReady() {
+  func markReady() {
     guard !isReady else { return }
     isReady = true
     reactor.markReady(self, isNew: isNew)
@@ -617,7 +617,7 @@ extension Connection {
     if phase == .finishing, queue == nil { shutDown() }
   }
 
-  private func keep(_ rest: UnreadBytes) {
+  func keep(_ rest: UnreadBytes) {
     guard phase == .open || phase == .broken else { return }
     dropUnread()
     unread = rest

@@ -27,6 +27,26 @@ public struct Descriptor: ~Copyable {
     return (ends[0], ends[1])
   }
 
+  /// Lets the programs that this process executes have the descriptor, or keeps it from them. A child that is being started at the same
+  /// time may see either.
+  ///
+  /// - Returns: false if there is no such descriptor.
+  @discardableResult
+  public static func setInherited(_ rawValue: Int32, _ isInherited: Bool) -> Bool {
+    fcntl(rawValue, F_SETFD, isInherited ? 0 : FD_CLOEXEC) == 0
+  }
+
+  /// Lets the program that is about to be executed have these descriptors and the standard ones, and no others: some libraries leave
+  /// theirs to whatever comes.
+  public static func inherit(only inherited: [Int32]) {
+    if keep_descriptors(3) != 0 {
+      var limit = rlimit()
+      unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+      for raw in 3..<Int32(clamping: min(limit.rlim_cur, 1 << 20)) { setInherited(raw, false) }
+    }
+    for raw in inherited { setInherited(raw, true) }
+  }
+
   /// Returns the descriptor and gives up its ownership. The caller must close it.
   public consuming func take() -> Int32 {
     let value = rawValue

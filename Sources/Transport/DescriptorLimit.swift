@@ -26,6 +26,11 @@ public struct DescriptorLimit: Sendable {
     return descriptors + count - free
   }
 
+  /// How many this process has open. It takes long, as a descriptor for `/proc` may not be left.
+  package static func openCount() -> Int {
+    (0..<Int32(ceiling)).count { fcntl($0, F_GETFD) >= 0 }
+  }
+
   /// Raises the soft limit to the hard one, as a process that holds a connection for each client must.
   public static func raise() -> DescriptorLimit {
     var limit = rlimit()

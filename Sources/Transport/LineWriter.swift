@@ -108,6 +108,17 @@ public final class LineWriter: Sendable {
     return ended.wait(until: deadline + Self.look)
   }
 
+  /// Waits until everything that is queued is written, but no longer than the given time. Lines may come meanwhile.
+  @discardableResult
+  public func flush(within time: Duration) -> Bool {
+    let deadline = MonotonicTime.now + time
+    while queue.withLock({ !$0.bytes.isEmpty || $0.takenBytes > 0 }) {
+      guard MonotonicTime.now < deadline else { return false }
+      sleep(.milliseconds(1))
+    }
+    return true
+  }
+
   private static func append(_ line: String, to queue: inout Queue) {
     queue.bytes += line.utf8
     queue.bytes.append(UInt8(ascii: "\n"))

@@ -16,6 +16,14 @@ public struct Listener: ~Copyable {
   public static func tcp(
     host: String, port: Int, reusePort: Bool, onlyV6: Bool = false, backlog: Int = Listener.backlog
   ) throws(TransportFailure) -> Listener {
+    try listen(
+      on: bound(host: host, port: port, reusePort: reusePort, onlyV6: onlyV6), backlog: backlog)
+  }
+
+  /// A socket that has the address, and does not listen yet.
+  static func bound(
+    host: String, port: Int, reusePort: Bool, onlyV6: Bool
+  ) throws(TransportFailure) -> Descriptor {
     guard let (family, address) = try SocketCall.resolve(host: host, port: port, flags: AI_PASSIVE).first
     else { throw .cannotResolve("unknown host") }
     let descriptor = try SocketCall.open(family)
@@ -23,7 +31,7 @@ public struct Listener: ~Copyable {
     if reusePort { try set(SO_REUSEPORT, on: descriptor) }
     if onlyV6, family == AF_INET6 { try set(IPV6_V6ONLY, at: Int32(IPPROTO_IPV6), on: descriptor) }
     try bind(descriptor, to: address)
-    return try listen(on: descriptor, backlog: backlog)
+    return descriptor
   }
 
   /// Binds a Unix socket. A socket file on which no process listens any more is replaced.
@@ -39,9 +47,14 @@ public struct Listener: ~Copyable {
       throw .unusablePath
     }
     let address = SocketAddress(unixPath: path)
-    try removeStaleSocket(at: path, address)
+    // Another process may have removed it in the meantime; then there is nothing to do.
+    if try isStale(path) { _ = unsafe unlink(path) }
     let descriptor = try SocketCall.open(AF_UNIX)
-    try bind(descriptor, to: address)
+    do throws(TransportFailure) {
+      try bind(descriptor, to: address)
+    } catch {
+      throw error == .permissionDenied ? .closedFolder : error
+    }
     do throws(TransportFailure) {
       try setAccess(of: path, mode, group)
     } catch {
@@ -59,9 +72,11 @@ public struct Listener: ~Copyable {
   public var rawValue: Int32 { descriptor.rawValue }
 
   /// The address of the listener, with the port that the system chose for port 0.
-  public var address: Endpoint {
-    let raw = rawValue
-    return unsafe SocketAddress { unsafe getsockname(raw, $0, $1) }?.endpoint ?? .unix(path: "")
+  public var address: Endpoint { Self.address(of: rawValue) ?? .unix(path: "") }
+
+  /// - Returns: nil for what is no socket.
+  public static func address(of raw: Int32) -> Endpoint? {
+    unsafe SocketAddress { unsafe getsockname(raw, $0, $1) }?.endpoint
   }
 
   /// A second descriptor for the same queue of connections.
@@ -102,37 +117,41 @@ public struct Listener: ~Copyable {
     return Listener(descriptor: descriptor)
   }
 
-  /// Must be called before the socket listens, so that no other user can connect before.
-  private static func setAccess(of path: String, _ mode: UInt32?, _ group: String?) throws(TransportFailure) {
+  /// Sets the permissions of a socket file, and its group. A new one gets them before the socket listens, so that no other user can connect
+  /// before.
+  public static func setAccess(of path: String, _ mode: UInt32?, _ group: String?) throws(TransportFailure) {
     if let group {
       let number = try number(of: group)
       guard unsafe chown(path, .max, number) == 0 else { throw .cannotGiveSocket(group: group, errno) }
     }
     if let mode, unsafe chmod(path, mode) != 0 {
-      throw TransportFailure("set the mode of the socket file", errno)
+      throw .system("set the mode of the socket file", errno)
     }
   }
 
-  private static func number(of group: String) throws(TransportFailure) -> gid_t {
+  static func number(of group: String) throws(TransportFailure) -> gid_t {
     if let found = unsafe getgrnam(group) { return unsafe found.pointee.gr_gid }
     guard let number = gid_t(group), number < .max else { throw .unknownGroup(group) }
     return number
   }
 
-  private static func removeStaleSocket(at path: String, _ address: SocketAddress) throws(TransportFailure) {
+  /// Whether a path leads to a socket on which no process listens any more.
+  ///
+  /// - Throws: for a path that is not free.
+  static func isStale(_ path: String) throws(TransportFailure) -> Bool {
     var status = stat()
-    guard unsafe lstat(path, &status) == 0 else { return }
+    guard unsafe lstat(path, &status) == 0 else { return false }
     guard status.st_mode & S_IFMT == S_IFSOCK else { throw .notASocket }
     let probe = try SocketCall.open(AF_UNIX)
+    let address = SocketAddress(unixPath: path)
     let connected = unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) })
     switch connected == 0 ? 0 : errno {
     case 0, EAGAIN: throw .addressInUse
-    // Another process may have removed the file in the meantime; then there is nothing to do.
-    case ECONNREFUSED: _ = unsafe unlink(path)
+    case ECONNREFUSED: return true
     // Its owner has just removed it.
-    case ENOENT: return
+    case ENOENT: return false
     // It is not certain that the socket is unused, so the file stays.
-    case let code: throw TransportFailure("find out whether another process listens on the socket file", code)
+    case let code: throw .system("find out whether another process listens on the socket file", code)
     }
   }
 }

@@ -37,42 +37,6 @@ public struct MemoryLimit: Sendable, Equatable {
 
   /// - Parameter root: where `/proc` and `/sys` are; for tests.
   static func ofControlGroups(root: String = "") -> Int? {
-    guard let memberships = SmallFile.contents(of: root + "/proc/self/cgroup") else { return nil }
-    var smallest: Int?
-    for line in memberships.split(separator: "\n") {
-      // number:controllers:path; version 2 has no controllers.
-      let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-      guard parts.count == 3 else { continue }
-      let places: [(folder: String, file: String)]
-      if parts[1].isEmpty {
-        places = [("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/unified", "memory.max")]
-      } else if parts[1].split(separator: ",").contains("memory") {
-        places = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes")]
-      } else {
-        continue
-      }
-      for place in places {
-        for path in chain(String(parts[2])) {
-          guard let text = SmallFile.contents(of: root + place.folder + path + "/" + place.file),
-            // `max` is not a number. Version 1 writes the largest number of whole pages.
-            let bytes = Int(text.split(separator: "\n").first ?? ""), bytes < 1 << 60
-          else { continue }
-          smallest = min(smallest ?? bytes, bytes)
-        }
-      }
-    }
-    return smallest
-  }
-
-  /// The path and all its ancestors. In a container the outer part of the path may not exist; the root is the container's own
-  /// group then.
-  private static func chain(_ path: String) -> [String] {
-    var names = path.split(separator: "/")
-    var paths: [String] = []
-    while !names.isEmpty {
-      paths.append("/" + names.joined(separator: "/"))
-      names.removeLast()
-    }
-    return paths + [""]
+    ControlGroup.all(root: root).compactMap(\.limit).min()
   }
 }

@@ -80,6 +80,14 @@ struct SocketAddress {
     length = socklen_t(2 + path.utf8.count + 1)
   }
 
+  /// A Unix socket that has a name and no file (`unix(7)`): its name begins with a zero, and is as long as the address says.
+  ///
+  /// - Precondition: the length of the name with the zero is one of `unixPathLengths`.
+  init(abstract name: String) {
+    self.init(unixPath: "\0" + name)
+    length = socklen_t(2 + 1 + name.utf8.count)
+  }
+
   func pass<Result>(to call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     unsafe withUnsafePointer(to: storage) { storage in
       unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, length) }

@@ -88,6 +88,8 @@ import Synchronization
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
   private var endOfTurnWork: [any EndOfTurn] = []
+  /// Whether it holds still, and what is called once nothing is left to do.
+  private var stillness: Stillness?
   /// The time for work at the end of this turn; nil if it is not limited.
   private var lateWork: TimeLimit?
 
@@ -225,6 +227,9 @@ extension Reactor {
     handshakes = try HandshakeThread(name: name) { mailbox.post($0) }
   }
 
+  /// Whether a thread makes the handshakes of clients with TLS.
+  public var hasHandshakeThread: Bool { handshakes != nil }
+
   /// Has another thread make the step.
   ///
   /// - Returns: false where there is none.
@@ -273,16 +278,21 @@ extension Reactor {
   ///
   /// - Parameter short: called when the system has no descriptor or memory left, with `errno` and the connection that was
   ///   accepted with a spare descriptor; nil if no spare descriptor is left and one is needed.
+  /// - Returns: what `stopListening(at:)` takes.
+  @discardableResult
   public func listen(
     on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void,
     short: @escaping (Int32, consuming Descriptor?) -> Void = { _, _ in }
-  ) {
+  ) -> Int {
     let acceptor = Acceptor(listener: listener.take(), accepted: accepted, short: short)
-    let token = Token.acceptor(acceptors.count)
-    acceptors.append(acceptor)
+    // An event for the socket that had the place before only makes this one look for connections.
+    let index = acceptors.firstIndex { $0 == nil } ?? acceptors.count
+    if index == acceptors.count { acceptors.append(acceptor) } else { acceptors[index] = acceptor }
+    let token = Token.acceptor(index)
     // Unowned: the reactor keeps the acceptor, which keeps the timer.
     acceptor.retry = timer { [unowned self, unowned acceptor] in watch(acceptor, token) }
     watch(acceptor, token)
+    return index
   }
 
   private func watch(_ acceptor: Acceptor, _ token: UInt64) {
@@ -302,6 +312,39 @@ extension Reactor {
     for case let acceptor? in acceptors { acceptor.acceptAll(on: self, atMost: most) }
   }
 
+  /// Accepts what waits in the queue of one listening socket, and closes it. A connection that comes in between goes to another listener
+  /// of the address, or is reset.
+  ///
+  /// - Parameter index: what `listen` has returned.
+  public func stopListening(at index: Int) {
+    guard let acceptor = acceptors[index] else { return }
+    acceptor.acceptAll(on: self, atMost: Listener.backlog)
+    stopWatching(acceptor.listener)
+    acceptor.close()
+    acceptors[index] = nil
+  }
+
+  /// Accepts nothing until `resumeListening`: who connects waits in the queue of the socket.
+  public func pauseListening() {
+    for index in acceptors.indices { pauseListening(at: index) }
+  }
+
+  /// The same for one listener.
+  public func pauseListening(at index: Int) {
+    guard let acceptor = acceptors[index] else { return }
+    stopWatching(acceptor.listener)
+    acceptor.retry?.cancel()
+  }
+
+  public func resumeListening() {
+    for (index, acceptor) in acceptors.enumerated() {
+      if let acceptor { watch(acceptor, Token.acceptor(index)) }
+    }
+  }
+
+  /// The descriptors of the listening sockets.
+  public var listeners: [Int32] { acceptors.compactMap { $0?.listener } }
+
   /// Closes the listening sockets. Connections that are not accepted yet go to other listeners, or are reset.
   public func stopListening() {
     for case let acceptor? in acceptors {
@@ -317,6 +360,27 @@ extension Reactor {
     receivers.append(mailbox.receiver(receive))
     return mailbox
   }
+
+  /// Mailboxes that are closed together.
+  public struct Mailboxes {
+    fileprivate var receivers: [any MailboxReceiver]
+  }
+
+  /// - Returns: the mailboxes that the body has made, so that they can be closed before the reactor ends.
+  public func mailboxes<Result>(madeBy body: () -> Result) -> (result: Result, Mailboxes) {
+    let before = receivers.count
+    let result = body()
+    return (result, Mailboxes(receivers: Array(receivers[before...])))
+  }
+
+  /// Receives nothing more from them, and lets go of those who would. What was posted and not received is dropped.
+  public func close(_ mailboxes: Mailboxes) {
+    for receiver in mailboxes.receivers { receiver.close() }
+    receivers.removeAll { receiver in mailboxes.receivers.contains { $0 === receiver } }
+  }
+
+  /// How many mailboxes each turn looks into.
+  var mailboxCount: Int { receivers.count }
 
   /// Bounds the messages that wait in the mailboxes of this reactor.
   ///
@@ -375,9 +439,56 @@ extension Reactor {
 extension Reactor {
   private func run() {
     while !signal.isStopRequested {
+      guard stillness == nil else {
+        turnWhileStill()
+        continue
+      }
       if nextEvent == eventCount { waitForEvents(milliseconds: waitingTime) }
       turn(at: .now)
     }
+  }
+
+  private struct Stillness {
+    var quiet: [() -> Void] = []
+    var isSilent = false
+  }
+
+  /// Ends this turn, and then reads nothing, continues nothing and calls no timer until `stir`. What others post is received, and what
+  /// that leads to is sent: nothing is on the way from one reactor to another once all of them hold still and are quiet.
+  public func holdStill() {
+    if stillness == nil { stillness = Stillness() }
+  }
+
+  /// Calls the body once nothing is left to do: no message is posted, and all that was written was offered to the kernel. Only for a
+  /// reactor that holds still.
+  public func whenQuiet(_ body: @escaping () -> Void) {
+    stillness?.quiet.append(body)
+  }
+
+  /// Sends nothing either from here on, until `stir`: whatever comes now was not seen by those who have looked. Only for a reactor that
+  /// holds still.
+  public func fallSilent() {
+    stillness?.isSilent = true
+  }
+
+  /// Goes on as if nothing had been.
+  public func stir() {
+    stillness = nil
+  }
+
+  private func turnWhileStill() {
+    // What was posted before one of them is received in this pass: it may have come to a mailbox that was looked at before.
+    let quiet = stillness?.quiet ?? []
+    let isSilent = stillness?.isSilent == true
+    if !hasMail, !hasWorkAtEnd || isSilent, quiet.isEmpty { signal.wait() }
+    now = .now
+    signal.lower()
+    hasMail = false
+    for receiver in receivers where receiver.receiveSome() { hasMail = true }
+    if hasWorkAtEnd, !isSilent { finishTurn(within: nil) }
+    guard !hasMail, !hasWorkAtEnd || isSilent, stillness != nil, !quiet.isEmpty else { return }
+    stillness?.quiet.removeFirst(quiet.count)
+    for body in quiet { body() }
   }
 
   @inline(__always)

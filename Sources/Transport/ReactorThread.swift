@@ -10,23 +10,8 @@ public final class ReactorThread: Sendable {
 
   /// Starts a thread that runs `body`, which has to end when the signal asks it to stop.
   init(name: String, signal: WakeSignal, _ body: @escaping @Sendable () -> Void) throws(TransportFailure) {
-    let start = ThreadStart {
-      _ = unsafe pthread_setname_np(pthread_self(), String(name.prefix(15)))
-      body()
-    }
-    var attributes = pthread_attr_t()
-    unsafe pthread_attr_init(&attributes)
-    defer { unsafe pthread_attr_destroy(&attributes) }
-    unsafe pthread_attr_setstacksize(&attributes, 1 << 20)
-    var thread = pthread_t()
-    let argument = unsafe Unmanaged.passRetained(start).toOpaque()
-    let status = unsafe pthread_create(&thread, &attributes, runThread, argument)
-    guard status == 0 else {
-      unsafe Unmanaged<ThreadStart>.fromOpaque(argument).release()
-      throw TransportFailure("start a thread", status)
-    }
+    self.thread = Mutex(try startThread(name, body))
     self.signal = signal
-    self.thread = Mutex(thread)
   }
 
   /// Ends the reactor at its next turn, which closes its connections. Can be called from any thread.
@@ -43,6 +28,40 @@ public final class ReactorThread: Sendable {
     guard let thread else { return }
     _ = pthread_join(thread, nil)
   }
+}
+
+/// A thread that nobody waits for.
+public enum DetachedThread {
+  /// As much as the main thread usually has.
+  private static let stack = 8 << 20
+
+  /// - Throws: at once where the system has no thread.
+  public static func start(
+    name: String, _ body: @escaping @Sendable () -> Void
+  ) throws(TransportFailure) {
+    pthread_detach(try startThread(name, stack: stack, body))
+  }
+}
+
+private func startThread(
+  _ name: String, stack: Int = 1 << 20, _ body: @escaping @Sendable () -> Void
+) throws(TransportFailure) -> pthread_t {
+  let start = ThreadStart {
+    _ = unsafe pthread_setname_np(pthread_self(), String(name.prefix(15)))
+    body()
+  }
+  var attributes = pthread_attr_t()
+  unsafe pthread_attr_init(&attributes)
+  defer { unsafe pthread_attr_destroy(&attributes) }
+  unsafe pthread_attr_setstacksize(&attributes, stack)
+  var thread = pthread_t()
+  let argument = unsafe Unmanaged.passRetained(start).toOpaque()
+  let status = unsafe pthread_create(&thread, &attributes, runThread, argument)
+  guard status == 0 else {
+    unsafe Unmanaged<ThreadStart>.fromOpaque(argument).release()
+    throw TransportFailure("start a thread", status)
+  }
+  return thread
 }
 
 /// What a new thread is given.

@@ -6,7 +6,7 @@ import Glibc
 /// They are ranges of chunks: of the connection's own chunks, and of chunks that it shares with the other receivers of the same
 /// bytes.
 final class SendQueue {
-  private struct Entry {
+  struct Entry {
     /// Nil once the whole entry is sent.
     var chunk: BacklogChunk?
     var start: Int
@@ -14,9 +14,9 @@ final class SendQueue {
   }
 
   private let backlog: Backlog
-  private var entries: [Entry] = []
+  private(set) var entries: [Entry] = []
   /// Entries before this one are sent. They are removed together, so that sending takes linear time.
-  private var first = 0
+  private(set) var first = 0
   /// The last chunk of the queue, if it belongs to this connection alone and can be appended to.
   private var own: BacklogChunk?
   /// The bytes that are counted for the list of entries.
@@ -24,10 +24,10 @@ final class SendQueue {
   private(set) var byteCount = 0
   /// The unsent bytes of the first write that had to wait. They do not count as late, because an empty queue accepts a write of
   /// any size.
-  private(set) var exempt = 0
+  var exempt = 0
   /// Whether the kernel has taken the beginning of the piece with which the first entry begins, from somewhere else than this
   /// queue.
-  private var hasBegun = false
+  var hasBegun = false
   /// Of a connection with TLS: encrypted bytes, which come before all entries; nil if there are none.
   private var sealed: Entry?
 
@@ -98,7 +98,7 @@ final class SendQueue {
 
   /// Joins a range that follows the last entry in the same chunk with that entry, so that a queue of many small frames stays
   /// small.
-  private func append(_ entry: Entry) {
+  func append(_ entry: Entry) {
     byteCount += entry.end - entry.start
     let last = entries.count - 1
     if last >= first, entries[last].chunk === entry.chunk, entries[last].end == entry.start {

@@ -30,6 +30,11 @@ public final class Timer {
   public func cancel() {
     wheel.remove(self)
   }
+
+  /// When it is due, at the latest but for a tick; nil while it is not set.
+  public var due: MonotonicTime? {
+    dueTick.map { MonotonicTime(nanoseconds: $0 &* TimerWheel.tickNanoseconds) }
+  }
 }
 
 /// All timers of a reactor, in slots of one tick each. A timer that is further away than one turn of the wheel stays in its

@@ -62,6 +62,28 @@ struct MailboxTests {
     #expect(mailbox.load.used == 0)
   }
 
+  @Test func `closed mailboxes receive nothing, and no turn looks into them`() throws {
+    final class Receiver {}
+    let seen = Reports<(posted: Bool, mailboxes: Int, isKept: Bool)>()
+    try withReactor({ reactor in
+      var receiver: Receiver? = Receiver()
+      weak let kept = receiver
+      let (second, mailboxes) = reactor.mailboxes { [receiver] in
+        reactor.mailbox { (_: Int) in withExtendedLifetime(receiver) {} }
+      }
+      receiver = nil
+      return reactor.mailbox { (_: Int) in
+        reactor.close(mailboxes)
+        seen.add((second.post(1), reactor.mailboxCount, kept != nil))
+      }
+    }) { mailbox in
+      mailbox.post(1)
+      mailbox.post(2)
+      let last = seen.wait(for: 2)[1]
+      #expect(!last.posted && last.mailboxes == 1)
+    }
+  }
+
   @Test func `each mailbox has its own receiver`() throws {
     let received = Reports<String>()
     try withReactor({ reactor in

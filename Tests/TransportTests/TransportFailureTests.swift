@@ -16,6 +16,7 @@ struct TransportFailureTests {
     (TransportFailure.addressInUse, "another process listens there already"),
     (.addressNotAvailable, "this machine does not have that address"),
     (.permissionDenied, "permission denied (ports below 1024 need a privilege)"),
+    (.closedFolder, "permission denied: the user of this process may not write to the folder"),
     (.cannotResolve("unknown host"), "the host name cannot be resolved: unknown host"),
     (.notASocket, "the path leads to a file that is not a socket"),
     (.unusablePath, "the path of a Unix socket must have 1 to 107 bytes, none of them zero"),

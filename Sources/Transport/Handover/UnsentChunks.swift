@@ -1,0 +1,79 @@
+public import Bytes
+
+/// The unsent bytes of a reactor's connections, as a record: each block once, however many connections wait with it.
+///
+/// Filled on the reactor while the states of its connections are taken; read on the reactor that takes them over.
+public final class UnsentChunks: Recorded {
+  /// A block of bytes, and where pieces end in it (`BacklogChunk.marks`).
+  private struct Block: Recorded {
+    var bytes: [UInt8] = []
+    var marks: [UInt8] = []
+
+    init(_ chunk: BacklogChunk) {
+      bytes = unsafe chunk.withBytes(0..<chunk.count) { unsafe Array($0) }
+      marks = chunk.marks
+    }
+
+    init(from record: inout RecordReader) throws(RecordedFault) {
+      while let field = try record.next() {
+        switch field.number {
+        case 1: bytes = try field.bytes()
+        case 2: marks = try field.bytes()
+        default: break
+        }
+      }
+    }
+
+    func write(to record: inout RecordWriter) {
+      record.add(1, bytes)
+      record.add(2, marks)
+    }
+  }
+
+  private var blocks: [Block] = []
+  private var known: [ObjectIdentifier: Int] = [:]
+  /// Those of a reader, on its reactor.
+  private var restored: [BacklogChunk] = []
+
+  public init() {}
+
+  public init(from record: inout RecordReader) throws(RecordedFault) {
+    while let field = try record.next() {
+      if field.number == 1 { blocks.append(try field.record()) }
+    }
+  }
+
+  public func write(to record: inout RecordWriter) {
+    for block in blocks { record.add(1, block) }
+  }
+
+  /// - Returns: the number of the block with the chunk's bytes.
+  func number(of chunk: BacklogChunk) -> Int {
+    if let number = known[ObjectIdentifier(chunk)] { return number }
+    known[ObjectIdentifier(chunk)] = blocks.count
+    blocks.append(Block(chunk))
+    return blocks.count - 1
+  }
+
+  func size(of block: Int) -> Int? { blocks.indices.contains(block) ? blocks[block].bytes.count : nil }
+
+  /// The block's bytes in the backlog of the reactor that goes on with them.
+  func chunk(_ block: Int, in backlog: Backlog) -> BacklogChunk {
+    if restored.isEmpty { restored = blocks.map { Self.chunk($0, in: backlog) } }
+    return restored[block]
+  }
+
+  private static func chunk(_ block: Block, in backlog: Backlog) -> BacklogChunk {
+    let chunk = backlog.ownChunk(capacity: block.bytes.count)
+    unsafe block.bytes.withUnsafeBytes { unsafe chunk.append($0) }
+    chunk.restore(marks: block.marks)
+    backlog.passed(block.bytes.count)
+    return chunk
+  }
+
+  /// Lets go of what no connection waits with.
+  public func finish() {
+    restored = []
+    blocks = []
+  }
+}
