@@ -14,6 +14,12 @@ public struct KeepAlive: Sendable, Equatable {
   private var lastReceived: UInt64
   private var pingedAt: UInt64?
 
+  /// When something arrived last, and when that was asked for; nil if it was not.
+  public var times: (lastReceived: UInt64, pingedAt: UInt64?) {
+    get { (lastReceived, pingedAt) }
+    set { (lastReceived, pingedAt) = newValue }
+  }
+
   public init(interval: UInt64, timeout: UInt64, startedAt now: UInt64) {
     self.interval = interval
     self.timeout = timeout

@@ -14,6 +14,25 @@ public struct CompressionAgreement: Sendable, Hashable {
   fileprivate var namesServerWindow: Bool
   fileprivate var namesClientWindow: Bool
 
+  /// What was agreed on in another process, which has answered it.
+  package init(
+    serverContext: ContextTakeover, clientContext: ContextTakeover, serverWindowBits: Int,
+    clientWindowBits: Int
+  ) {
+    (self.serverContext, self.clientContext) = (serverContext, clientContext)
+    (self.serverWindowBits, self.clientWindowBits) = (serverWindowBits, clientWindowBits)
+    (namesServerWindow, namesClientWindow) = (false, false)
+  }
+
+  fileprivate init(
+    serverContext: ContextTakeover, clientContext: ContextTakeover, serverWindowBits: Int,
+    clientWindowBits: Int, namesServerWindow: Bool, namesClientWindow: Bool
+  ) {
+    (self.serverContext, self.clientContext) = (serverContext, clientContext)
+    (self.serverWindowBits, self.clientWindowBits) = (serverWindowBits, clientWindowBits)
+    (self.namesServerWindow, self.namesClientWindow) = (namesServerWindow, namesClientWindow)
+  }
+
   /// The value of `Sec-WebSocket-Extensions` in the answer.
   public var response: String {
     var text = Self.extensionName

@@ -9,10 +9,10 @@ internal import CZlib
   /// How many messages were compressed, for tests and metrics.
   public private(set) var messages: UInt64 = 0
 
-  private let windowBits: Int
+  package let windowBits: Int
   private let level: Int
   private let threshold: Int
-  private let context: ContextTakeover
+  package let context: ContextTakeover
   private let scratch: Scratch
   private var stream: UnsafeMutablePointer<z_stream>?
 

@@ -6,10 +6,12 @@ internal import CZlib
 /// Confined to one thread. Without a kept context, one inflater serves any number of sessions. It allocates its memory at the
 /// first message: the window and 7 KiB.
 @safe public final class Inflater {
-  private let windowBits: Int
-  private let context: ContextTakeover
+  package let windowBits: Int
+  package let context: ContextTakeover
   private let scratch: Scratch
   private var stream: UnsafeMutablePointer<z_stream>?
+  /// What the sender's messages may refer to, until the first message; empty for nothing.
+  private var window: [UInt8] = []
 
   /// - Parameter windowBits: 8 to 15; at least the sender's.
   public init(windowBits: Int, context: ContextTakeover, scratch: Scratch) {
@@ -129,6 +131,31 @@ internal import CZlib
       unsafe inflateInit2_(stream, Int32(-windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     }
     unsafe stream = new
+    if !window.isEmpty {
+      _ = unsafe inflateSetDictionary(new, window, UInt32(window.count))
+      window = []
+    }
     return unsafe new
+  }
+}
+
+// MARK: - In another process
+
+extension Inflater {
+  private static let largestWindow = 32 * 1024
+
+  /// The end of what was decompressed, which later messages may refer to; empty if there is none. Between two messages.
+  package var lastBytes: [UInt8] {
+    guard context == .kept, let stream = unsafe stream else { return window }
+    var length: UInt32 = 0
+    return unsafe [UInt8](unsafeUninitializedCapacity: Self.largestWindow) { bytes, count in
+      let status = unsafe inflateGetDictionary(stream, bytes.baseAddress, &length)
+      count = status == Z_OK ? Int(length) : 0
+    }
+  }
+
+  /// Takes what another inflater had as its last bytes, before the first message. It takes effect, and its memory, with that message.
+  package func resume(behind bytes: [UInt8]) {
+    if context == .kept { window = bytes.suffix(Self.largestWindow) }
   }
 }

@@ -22,25 +22,25 @@ public struct MessageDecoder {
   public static let stride = 2048
 
   package var maximumMessage: Int
-  private let origin: FrameOrigin
+  let origin: FrameOrigin
   /// Set if permessage-deflate was negotiated.
-  private let inflater: Inflater?
-  private var header = HeaderBytes()
-  private var frame: Frame?
+  let inflater: Inflater?
+  var header = HeaderBytes()
+  var frame: Frame?
   /// The kind of the message whose first fragment has arrived.
-  private var fragmented: MessageKind?
+  var fragmented: MessageKind?
   /// Whether the current message is compressed: the first reserved bit of its first frame.
-  private var isCompressed = false
+  var isCompressed = false
   /// The payload of an unfinished message, over all its fragments.
-  private var message: [UInt8] = []
+  var message: [UInt8] = []
   /// The payload of an unfinished control frame, which may stand between fragments.
-  private var control: [UInt8] = []
-  private var utf8 = UTF8Validator()
+  var control: [UInt8] = []
+  var utf8 = UTF8Validator()
   /// The peer sent a close frame or violated the protocol, or the sink answered `stop`.
-  private var hasEnded = false
+  var hasEnded = false
 
   /// A frame whose header was read.
-  private struct Frame {
+  struct Frame {
     var opcode: Opcode
     var isFinal: Bool
     var mask: UInt32
@@ -336,7 +336,7 @@ public struct MessageDecoder {
 }
 
 /// The first bytes of a frame whose header is not complete.
-private struct HeaderBytes {
+struct HeaderBytes {
   /// Two bytes, eight of length, four of mask.
   static let longest = 14
 
@@ -350,12 +350,17 @@ private struct HeaderBytes {
     count += 1
   }
 
-  func isComplete(_ origin: FrameOrigin) -> Bool {
-    guard count >= 2 else { return false }
+  func isComplete(_ origin: FrameOrigin) -> Bool { count >= 2 && count == length(origin) }
+
+  /// Whether nothing is missing.
+  func isWhole(_ origin: FrameOrigin) -> Bool { count >= 2 && count >= length(origin) }
+
+  /// The length of the header, from its first two bytes.
+  private func length(_ origin: FrameOrigin) -> Int {
     switch bytes[1] & 0x7F {
-    case 126: return count == 4 + origin.maskLength
-    case 127: return count == 10 + origin.maskLength
-    default: return count == 2 + origin.maskLength
+    case 126: 4 + origin.maskLength
+    case 127: 10 + origin.maskLength
+    default: 2 + origin.maskLength
     }
   }
 
