@@ -38,6 +38,12 @@ package struct RequestPath: Sendable, Hashable {
     query = nil
   }
 
+  /// The bytes of a path that `decode` has returned.
+  package init(bytes: [UInt8]) {
+    self.bytes = bytes
+    query = nil
+  }
+
   private init(bytes: [UInt8], query: String?) {
     self.bytes = bytes
     self.query = query

@@ -8,7 +8,7 @@ package struct Router: Sendable {
   package let findings: [RouteFinding]
 
   /// Usually one automaton; several if one for all routes would be too large. Each holds consecutive routes.
-  private let automata: [(firstRoute: Int, automaton: Automaton)]
+  let automata: [(firstRoute: Int, automaton: Automaton)]
   private let programs: [Program]
 
   package init(_ routes: [RoutePath]) {

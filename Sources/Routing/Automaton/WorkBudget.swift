@@ -27,5 +27,5 @@ package final class WorkBudget {
   }
 
   /// A part for one question. Its work is also subtracted from the whole.
-  func share(_ steps: Int = 1_000_000) -> WorkBudget { WorkBudget(steps, of: self) }
+  package func share(_ steps: Int = 1_000_000) -> WorkBudget { WorkBudget(steps, of: self) }
 }
