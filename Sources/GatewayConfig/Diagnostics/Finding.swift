@@ -58,6 +58,8 @@ package struct Findings: Sendable {
     package var count: Int { errors + warnings }
   }
 
+  /// Findings that are not to be added any more.
+  var ignored: Set<FindingCode> = []
   package private(set) var all: [Finding] = []
   package private(set) var omitted = Omitted()
   private(set) var errorCount = 0
@@ -68,6 +70,7 @@ package struct Findings: Sendable {
   package init() {}
 
   package mutating func add(_ finding: Finding) {
+    guard !ignored.contains(finding.code) else { return }
     let isError = finding.severity == .error
     let shown = isError && hasRoomForErrors ? finding.namingLookalike() : finding
     let finding = shown.shortened(to: Self.longestText)

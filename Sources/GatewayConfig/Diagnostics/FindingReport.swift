@@ -13,18 +13,23 @@ package enum FindingFormat: String, Sendable, CaseIterable {
 package struct FindingReport: Sendable {
   /// The file named on the command line.
   package let path: String
+  /// The files that were laid over it.
+  package let overlays: [String]
   package let findings: [Finding]
   /// The findings beyond the limit. Errors take precedence over warnings.
   package let omitted: Findings.Omitted
   /// The table of groups for the JSON output, if it was asked for.
   package var groups: GroupTable?
 
-  package init(path: String, findings: Findings) {
-    self.init(path: path, findings: findings.all, omitted: findings.omitted)
+  package init(path: String, overlays: [String] = [], findings: Findings) {
+    self.init(path: path, overlays: overlays, findings: findings.all, omitted: findings.omitted)
   }
 
-  package init(path: String, findings: [Finding], omitted: Findings.Omitted = .init()) {
+  package init(
+    path: String, overlays: [String] = [], findings: [Finding], omitted: Findings.Omitted = .init()
+  ) {
     self.path = path
+    self.overlays = overlays
     let unique = findings.unique
     let errors = unique.filter { $0.severity == .error }.sorted(by: Self.precedes)
     let warnings = unique.filter { $0.severity == .warning }.sorted(by: Self.precedes)
@@ -39,7 +44,7 @@ package struct FindingReport: Sendable {
 
   /// The report with additional findings.
   package func adding(_ more: [Finding]) -> FindingReport {
-    FindingReport(path: path, findings: findings + more, omitted: omitted)
+    FindingReport(path: path, overlays: overlays, findings: findings + more, omitted: omitted)
   }
 
   private static func precedes(_ one: Finding, _ other: Finding) -> Bool {
@@ -63,7 +68,12 @@ package struct FindingReport: Sendable {
 
   /// `1 error, 0 warnings in routes.yaml`
   package var summary: String {
-    "\(Self.count(errorCount, "error")), \(Self.count(warningCount, "warning")) in \(path)"
+    "\(Self.count(errorCount, "error")), \(Self.count(warningCount, "warning")) in \(name)"
+  }
+
+  /// The file, and those that were laid over it: `routes.yaml with production.yaml`.
+  package var name: String {
+    path + (overlays.isEmpty ? "" : " with \(overlays.joined(separator: " and "))")
   }
 
   private static func count(_ number: Int, _ noun: String) -> String {

@@ -13,16 +13,19 @@ struct AmbiguousScalar {
   /// The text after "which".
   let meaning: String
   let isNumber: Bool
+  private let isNull: Bool
   /// The number that was probably meant, in plain notation.
   let plainNumber: String?
   /// Where it is trouble. A date, for example, is fine as text.
   private let places: Set<Place>
 
   private init(
-    meaning: String, in places: Set<Place> = Set(Place.allCases), isNumber: Bool = true, meant: String? = nil
+    meaning: String, in places: Set<Place> = Set(Place.allCases), isNumber: Bool = true,
+    isNull: Bool = false, meant: String? = nil
   ) {
     self.meaning = meaning
     self.isNumber = isNumber
+    self.isNull = isNull
     self.places = places
     plainNumber = meant
   }
@@ -36,7 +39,8 @@ struct AmbiguousScalar {
     if ["y", "n", "yes", "no", "on", "off", "true", "false"].contains(word) {
       self.init(meaning: "many YAML readers read as true or false", isNumber: false)
     } else if text == "~" || text.isEmpty || word == "null" {
-      self.init(meaning: "YAML readers read as null", in: [.text, .json], isNumber: false)
+      self.init(
+        meaning: "YAML readers read as null", in: [.text, .json], isNumber: false, isNull: true)
     } else if bytes.count > 1, bytes[0] == UInt8(ascii: "0"), areDigits(bytes) {
       // If all digits are zeros, one zero is left.
       let meant = String(text.dropLast().drop { $0 == "0" } + text.suffix(1))
@@ -71,6 +75,13 @@ struct AmbiguousScalar {
     guard scalar.style == .plain, let found = AmbiguousScalar(scalar.text), found.places.contains(place)
     else { return nil }
     self = found
+  }
+
+  /// What to write in place of it where a text is wanted.
+  func hint(for text: String) -> String {
+    if text.isEmpty { return "write a value, or remove the key" }
+    let quoted = "write it in quotes: \"\(text)\""
+    return isNull ? "remove the key; if it is a text, \(quoted)" : quoted
   }
 
   /// `0x1f`, `0o17`, `-0b11`.

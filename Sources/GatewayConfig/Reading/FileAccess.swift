@@ -31,17 +31,22 @@ extension FileAccess {
 }
 
 /// The use of a file. It determines how large the file may be, and whether it may be a pipe.
-package enum FileUse: Sendable, CaseIterable {
+///
+/// The numbers are handed to other versions, and keep their meanings.
+package enum FileUse: UInt8, Sendable, CaseIterable {
   /// The configuration named on the command line: a file or, so that a program can write it, a pipe or `-`.
-  case configuration
+  case configuration = 0
   /// A file that the configuration includes, or the `app.yaml` of a local app.
-  case include
+  case include = 1
   /// Certificates or a key in PEM form.
-  case certificate
+  case certificate = 2
   /// Public keys, or a set of them.
-  case keys
+  case keys = 3
   /// A secret, `{file: PATH}`.
-  case secret
+  case secret = 4
+
+  /// Whether it is never brought back as it was: a secret or a key that was revoked stays revoked.
+  package var isReadAnew: Bool { self == .secret || self == .keys }
 
   /// The largest file that is accepted. Bytes.
   package var most: Int {
@@ -69,6 +74,15 @@ package struct FileFault: Error, Equatable {
 package struct Disk: FileAccess {
   /// The name of the standard input on the command line.
   package static let standardInput = "-"
+
+  /// Whether a name on the command line stands for the standard input, which can be read once.
+  package static func isStandardInput(_ path: String) -> Bool {
+    [standardInput, "/dev/stdin"].contains(path)
+  }
+
+  /// Why a gateway cannot read it again.
+  package static let standardInputIsRead =
+    "it was the standard input when the gateway started, and cannot be read again"
   private static let mostNames = 10_000
 
   /// How long a whole configuration may take to arrive through a pipe.
@@ -78,7 +92,7 @@ package struct Disk: FileAccess {
 
   package func contents(of path: String, as use: FileUse = .configuration) -> Result<[UInt8], FileFault> {
     do throws(FileFault) {
-      if use == .configuration, [Self.standardInput, "/dev/stdin"].contains(path) {
+      if use == .configuration, Self.isStandardInput(path) {
         return .success(try read(STDIN_FILENO, as: use))
       }
       // Without O_NONBLOCK the call itself would wait for the other end of a FIFO.
@@ -96,9 +110,20 @@ package struct Disk: FileAccess {
     // The replacement character stands for bytes that are not text, which a name cannot be made of here.
     case ENOENT where path.unicodeScalars.contains("\u{FFFD}"): "its name is not UTF-8: rename the file"
     case ENOENT: "there is no such file"
+    case EACCES: "\(text(code)): the user \(user) may not read it"
     case ENXIO: "it is a socket or a device, and a file is needed"
     default: text(code)
     }
+  }
+
+  /// The user of the process: whoever asks a running gateway to read a file may be another one.
+  private static var user: String {
+    var (entry, found) = unsafe (passwd(), nil as UnsafeMutablePointer<passwd>?)
+    var names = [CChar](repeating: 0, count: 16 * 1024)
+    guard unsafe getpwuid_r(geteuid(), &entry, &names, names.count, &found) == 0, unsafe found != nil else {
+      return "\(geteuid())"
+    }
+    return unsafe String(cString: entry.pw_name)
   }
 
   private func read(_ descriptor: Int32, as use: FileUse) throws(FileFault) -> [UInt8] {
@@ -212,6 +237,15 @@ package struct Disk: FileAccess {
     return unsafe String(cString: resolved)
   }
 
+  /// The user that a file belongs to; nil where there is none.
+  package func owner(of path: String) -> UInt32? { status(of: path)?.st_uid }
+
+  /// Whether two names lead to the same file or folder now.
+  package func isSameFile(_ one: String, _ other: String) -> Bool {
+    guard let one = status(of: one), let other = status(of: other) else { return false }
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino
+  }
+
   package func isReadableByAll(_ path: String) -> Bool {
     status(of: path).map { $0.st_mode & S_IROTH != 0 } ?? false
   }
@@ -234,6 +268,13 @@ enum Paths {
   /// The path of a file that is named at a place: it is relative to the file that names it.
   static func named(_ name: String, at place: SourceRange) -> String {
     join(directory(of: place.file.path), name)
+  }
+
+  /// How a file has to be named at a place: relative to the file there, if it is below its folder.
+  static func written(_ path: String, at place: SourceRange) -> String {
+    let folder = directory(of: place.file.path)
+    let isBelow = !folder.isEmpty && path.hasPrefix(folder == "/" ? folder : folder + "/")
+    return isBelow ? String(path.dropFirst(folder == "/" ? 1 : folder.count + 1)) : path
   }
 
   /// A path relative to a folder, without `.`, and without `..` if the text allows to resolve it.

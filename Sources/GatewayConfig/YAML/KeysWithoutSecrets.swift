@@ -7,7 +7,7 @@ enum KeysWithoutSecrets {
     "redirect",
     "static", "folder", "fallback", "prefix", "installed_apps", "allowed_hosts", "subprotocols",
     "trusted_proxies",
-    "level", "format", "certificate", "message", "send_queue", "ping", "grace",
+    "level", "format", "admin", "certificate", "message", "send_queue", "ping", "grace",
   ]
   /// The values are addresses, and a part of an address may be a password.
   private static let addresses: Set = ["hosts", "address", "url", "jwks"]

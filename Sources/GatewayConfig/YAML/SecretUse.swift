@@ -7,6 +7,9 @@ package enum SecretUse: Sendable {
   case unread
   /// Neither is an error, but every other variable has to be set: the routes are shown as they are.
   case unreadAlone
+  /// Neither is an error, and the name stands for a secret that is missing, so that two files can be compared. Every other variable has
+  /// to be set.
+  case named
 
   /// The keys whose values are secrets, or hold one, and which change nothing of the routes.
   private static let keys: Set = [
@@ -21,7 +24,7 @@ package enum SecretUse: Sendable {
     switch self {
     case .read: false
     case .unread: true
-    case .unreadAlone: key.map(Self.keys.contains) ?? false
+    case .unreadAlone, .named: key.map(Self.keys.contains) ?? false
     }
   }
 }

@@ -6,10 +6,22 @@ import Bytes
 struct Variables: Sendable {
   private let environment: [String: String]
   private let secrets: SecretUse
+  private let isRunning: Bool
 
-  init(_ environment: [String: String], secrets: SecretUse = .read) {
+  /// - Parameter isRunning: whether they are those of a gateway that runs, which no shell can set any more.
+  init(_ environment: [String: String], secrets: SecretUse = .read, isRunning: Bool = false) {
     self.environment = environment
     self.secrets = secrets
+    self.isRunning = isRunning
+  }
+
+  /// What is wrong with a variable that is needed.
+  static func unset(_ name: String, isRunning: Bool) -> String {
+    "the environment variable \"\(name)\" is not set\(isRunning ? " in the gateway, whose environment is that of its start" : "")"
+  }
+
+  static func remedy(isRunning: Bool) -> String {
+    isRunning ? "set it where the gateway is started, and restart it" : "set it"
   }
 
   /// - Parameter key: the key that the value stands under.
@@ -65,6 +77,8 @@ struct Variables: Sendable {
       return fallback
     }
     scalar.isUnusable = true
+    // What stands between the braces may be a part of a secret.
+    if VariableName.isLikely(name) { scalar.origin = Node.Origin(variable: name, isDefault: false) }
     guard !secrets.acceptsUnset(under: key) else { return "" }
     // What stands between the braces may be a part of a secret.
     guard VariableName.isLikely(name) || key.map({ KeysWithoutSecrets.contains($0, isWhole: false) }) ?? false
@@ -83,10 +97,10 @@ struct Variables: Sendable {
       return ""
     }
     findings.error(
-      .undefinedVariable, "the environment variable \"\(name)\" is not set", at: range,
+      .undefinedVariable, Self.unset(name, isRunning: isRunning), at: range,
       hint: name.utf8.contains(where: \.isLowercaseLetter)
         ? "a capture of the path is written {\(name)}; a variable can have a default: ${\(name):-value}"
-        : "set it, or give a default: ${\(name):-value}")
+        : "\(Self.remedy(isRunning: isRunning)), or give a default: ${\(name):-value}")
     return ""
   }
 }

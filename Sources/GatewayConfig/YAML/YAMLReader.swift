@@ -20,7 +20,12 @@ struct YAMLReader {
   }
 
   /// - Returns: the document's node; nil if there is no usable one.
-  static func read(_ file: SourceFile, variables: Variables, findings: inout Findings) -> Node? {
+  ///
+  /// - Parameter hint: what to do about a file in which nothing stands.
+  static func read(
+    _ file: SourceFile, variables: Variables, findings: inout Findings,
+    ifEmpty hint: String = "begin with installed_apps and applications"
+  ) -> Node? {
     let top = SourceRange(file: file, at: SourcePosition(line: 1, column: 1))
     guard file.text.count <= Bounds.bytes else {
       findings.error(.yamlLimit, "the file is larger than \(Bounds.bytes >> 20) MiB", at: top)
@@ -49,7 +54,7 @@ struct YAMLReader {
         builder.findings.error(.yamlSyntax, failure.message, at: failure.range, hint: failure.hint)
         hideSecrets(of: file, &findings)
       }
-      return root(of: builder, hasFailed: events.failure != nil, top, &findings)
+      return root(of: builder, hasFailed: events.failure != nil, ifEmpty: hint, top, &findings)
     }
   }
 
@@ -119,14 +124,14 @@ struct YAMLReader {
   }
 
   private static func root(
-    of builder: NodeBuilder, hasFailed: Bool, _ top: SourceRange, _ findings: inout Findings
+    of builder: NodeBuilder, hasFailed: Bool, ifEmpty hint: String, _ top: SourceRange,
+    _ findings: inout Findings
   ) -> Node? {
     let hadFindings = !findings.all.isEmpty
     findings.merge(builder.findings)
     guard !hasFailed else { return nil }
     if builder.root == nil, builder.findings.all.isEmpty, !hadFindings {
-      findings.error(
-        .yamlSyntax, "the file is empty", at: top, hint: "begin with installed_apps and applications")
+      findings.error(.yamlSyntax, "the file is empty", at: top, hint: hint)
     }
     return builder.root
   }
