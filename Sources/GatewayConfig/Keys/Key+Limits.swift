@@ -36,6 +36,13 @@ extension Key {
       once (`burst 100`; without it, as many as in one period); or `none`.
       """),
     Key(
+      "handshakes", [.limits], rate, standard: "`none`",
+      """
+      How many sessions and event streams may begin, all clients together: `500/s`, or `500/s burst 1000`; or `none`. Further ones are \
+      refused with 503, and each is told in `Retry-After` when its turn is. Plain HTTP and health checks do not count. It stands at the \
+      top level only. See [When clients come back](operate.md#when-clients-come-back).
+      """),
+    Key(
       "handshake", [.limits], .time(from: .milliseconds(100), to: .seconds(300)),
       standard: shown(process.handshake),
       """

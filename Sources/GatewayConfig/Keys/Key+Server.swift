@@ -10,6 +10,12 @@ extension Key {
       app is a folder with an `app.yaml`; its name is written with a `/`.
       """),
     Key(
+      "include", [.file], .oneOrMore(.word), standard: "none", home: "at the top level, or under a route",
+      """
+      A file, or a list of files, with more keys of the top level, such as `auth` and `limits`. Each key stands in one file. See \
+      [Several files](configuration.md#one-configuration-in-several-files).
+      """),
+    Key(
       "asgi_application", [.file], .word, standard: "the only one",
       "The name of the application that is served."),
     Key(
@@ -57,7 +63,9 @@ extension Key {
       Where the gateway listens: `host:port`, `"[v6]:port"`, `unix:PATH`, or a list of these. `serve --bind` overrides it. An address \
       may be a mapping, `{address, proxy_protocol, mode, group}`. Under `server.tls` it names the addresses that speak TLS.
       """),
-    Key("address", [.address], .word, required: [.address], standard: "required", "The address itself."),
+    Key(
+      "address", [.address, .admin], .word, required: [.address, .admin], standard: "required",
+      "The address itself."),
     Key(
       "proxy_protocol", [.address], .truth, standard: "`false`",
       """
@@ -83,11 +91,29 @@ extension Key {
       Unix socket, or a list of these. See [Who the client is](operate.md#who-the-client-is-behind-a-proxy).
       """),
     Key(
+      "admin", [.server], .either([.truth, .word, .mapping(.admin)]),
+      standard: "a Unix socket in the run-time directory, named after the file", home: "under server",
+      """
+      Where commands such as `sluice reload` reach the running gateway: `unix:PATH`, a loopback address with a token as a mapping, \
+      `{address, token}`, or `false` for nowhere; `true` is as without the key. The file of the Unix socket has the mode 0600. A path is relative to the file that \
+      names it. See [Commands for a running gateway](operate.md#commands-for-a-running-gateway).
+      """),
+    Key(
+      "token", [.admin], .secret,
+      "A secret of at least 16 characters, which commands have to know. A loopback address needs it."),
+    Key(
       "tls", [.server], .mapping(.serverTLS), standard: "no TLS", home: "under server",
       "The certificates, and the addresses that speak TLS. See [keys of tls](#keys-of-tls)."),
     Key(
       "threads", [.server], .integer(from: 1, to: 256), standard: "one for each processor",
       "The number of reactor threads."),
+    Key(
+      "reuse_port", [.server], .truth, standard: "`false`",
+      """
+      `true`: other processes of this user may listen on the same TCP addresses at the same time, so that one can begin before the other \
+      ends. Without it, `serve` fails if another process listens there. Unix sockets cannot be shared, and groups only over a layer in Redis. See \
+      [Two processes on one port](operate.md#two-processes-on-one-port).
+      """),
     Key(
       "refusals", [.server, .webSocketRoutes, .webSocketRoute], .choice(of: RefusalForm.self),
       standard: shown(ServerConfiguration().refusals.rawValue),
@@ -98,12 +124,27 @@ extension Key {
       application's `websocket` and at a route. See [Refusals that a page can read](authentication.md#refusals-that-a-page-can-read).
       """),
     Key(
+      "delay", [.shutdown], .time(from: .zero, to: .seconds(3600)),
+      standard: shown(ShutdownConfiguration().delay),
+      """
+      How long Sluice goes on accepting and serving after it was told to stop, while `health: ready` answers 503, so that balancers send \
+      new clients elsewhere first. `grace` begins behind it. A second signal ends it.
+      """),
+    Key(
       "grace", [.shutdown], .time(from: .zero, to: .seconds(3600)),
       standard: shown(ShutdownConfiguration().grace),
       "The time in which sessions are closed when the gateway stops."),
     Key(
       "code", [.shutdown], .integer(from: 1000, to: 4999), standard: shown(ShutdownConfiguration().code),
       "The close code of a stop: 1001, 1012, or 3000 to 4999."),
+    Key(
+      "back", [.shutdown], .either([.time(from: .zero, to: .seconds(3600)), .only("now")]),
+      standard: "`1s`; `now` with `server.reuse_port`",
+      """
+      When clients find somebody who listens: so long after the end of this process, which is how long the next one takes to start; or \
+      `now`, if other processes listen already, as behind a balancer. Clients are told when to come back: see \
+      [When clients come back](operate.md#when-clients-come-back).
+      """),
     Key(
       "level", [.logging], .choice(of: LoggingConfiguration.Level.self),
       standard: shown(LoggingConfiguration().level.rawValue), home: "under logging or compression",

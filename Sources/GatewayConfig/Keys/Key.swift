@@ -18,6 +18,8 @@ package struct Key: Sendable {
   var spareConsumers: [ConsumerType] = []
   /// What `explain` says of its value, if it is declared as a `RouteOption`; nil if it is not.
   var optionText: (@Sendable (RouteOptions) -> String?)?
+  /// Whether two have the same value of it, if it is declared as a `RouteOption`; nil if it is not.
+  var isSameOption: (@Sendable (RouteOptions, RouteOptions) -> Bool)?
   /// What holds without it, as the reference says it; empty if that needs no words.
   package var standard: String
   /// What follows "belongs" in the hint for whoever writes it elsewhere; nil if its first place says it.

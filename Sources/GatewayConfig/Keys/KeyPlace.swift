@@ -1,6 +1,6 @@
 /// A kind of mapping in the configuration, by the keys that it may have.
 package enum KeyPlace: Sendable, Hashable {
-  case file, server, address, serverTLS, certificate
+  case file, server, address, admin, serverTLS, certificate
   case limits, perAddress, perUser, ping, rate, sessionLimits, streamLimits
   case compression, shutdown, logging
   case channelLayer, redisHost, sentinelOptions
@@ -73,6 +73,7 @@ package enum KeyPlace: Sendable, Hashable {
     case .file: Facts("the file", "", home: "the top level")
     case .server: Facts("\"server\"", "server.")
     case .address: Facts("an address of \"bind\"", "server.bind[].", home: "an address of server.bind")
+    case .admin: Facts("\"admin\"", "server.admin.")
     case .serverTLS: Facts("\"tls\"", "server.tls.", oneOf: [["certificates"], ["certificate", "key"]])
     case .certificate:
       Facts("a certificate", "server.tls.certificates[].", home: "an entry of server.tls.certificates")

@@ -29,7 +29,9 @@ package enum KeyReference {
   package static let sections = [
     Section(
       title: "Top level",
-      places: [.file, .channelLayer, .authenticator, .application, .server, .address, .shutdown, .logging],
+      places: [
+        .file, .channelLayer, .authenticator, .application, .server, .address, .admin, .shutdown, .logging,
+      ],
       hasPaths: true),
     Section(title: "Limits", places: [.limits, .perAddress, .perUser, .ping, .rate], hasPaths: true),
     Section(title: "Routes", places: [.webSocketRoute, .httpRoute, .httpRoutes], hasProtocols: true),

@@ -8,17 +8,20 @@ import JSON
 package enum KeySchema: String, Sendable, CaseIterable {
   /// The configuration itself.
   case routes
-  /// A file that `include` names.
+  /// A file that `include` names at a route.
   case include
   /// The `app.yaml` of a local app.
   case app
+  /// A file that is laid over the configuration, or that `include` names at the top level: nothing is required in it, and `null`
+  /// removes a key.
+  case part
 
   /// The schema as text, with a line for each member.
   package var text: String { schema.indented + "\n" }
 
   private var schema: JSON {
     let head: JSON = ["$schema": "http://json-schema.org/draft-07/schema#", "title": .string(title)]
-    return head.with(Self.schema(of: value, alone: true)).with(["definitions": definitions])
+    return head.with(schema(of: value, alone: true)).with(["definitions": definitions])
   }
 
   private var title: String {
@@ -26,12 +29,13 @@ package enum KeySchema: String, Sendable, CaseIterable {
     case .routes: "The configuration of Sluice"
     case .include: "Routes of Sluice, for include"
     case .app: "A local app of Sluice"
+    case .part: "A part of the configuration of Sluice"
     }
   }
 
   private var value: KeyValue {
     switch self {
-    case .routes: .mapping(.file)
+    case .routes, .part: .mapping(.file)
     case .include:
       .either([
         .list(.mapping(.webSocketRoute)), .mapping(.webSocketRoutes), .list(.mapping(.httpRoute)),
@@ -58,33 +62,37 @@ package enum KeySchema: String, Sendable, CaseIterable {
     }
     return .object(
       [.init(key: "variable", value: Self.variable)]
-        + KeyPlace.all.filter(found.contains).map { .init(key: $0.name, value: Self.definition(of: $0)) })
+        + KeyPlace.all.filter(found.contains).map { .init(key: $0.name, value: definition(of: $0)) })
   }
 
-  private static func definition(of place: KeyPlace) -> JSON {
+  private func definition(of place: KeyPlace) -> JSON {
     let keys = Key.at(place)
     var schema: JSON = [
-      "type": "object", "properties": .object(keys.map { .init(key: $0.name, value: property($0)) }),
+      "type": "object",
+      "properties": .object(keys.map { .init(key: $0.name, value: property($0, at: place)) }),
       "additionalProperties": false,
     ]
+    // What a part does not say, another file may.
+    let isWhole = self != .part || place.isRoute
     let needed = keys.filter { $0.required.contains(place) && ($0.consumers == nil || place == .preset) }
-    if !needed.isEmpty { schema = schema.with(required(needed.map(\.name))) }
-    if !place.alternatives.isEmpty {
+    if isWhole, !needed.isEmpty { schema = schema.with(required(needed.map(\.name))) }
+    if isWhole, !place.alternatives.isEmpty {
       schema = schema.with(["oneOf": .array(place.alternatives.map(required))])
     }
-    let rules = rules(of: place)
+    let rules = isWhole ? rules(of: place) : []
     return rules.isEmpty ? schema : schema.with(["allOf": .array(rules)])
   }
 
-  private static func property(_ key: Key) -> JSON {
+  private func property(_ key: Key, at place: KeyPlace) -> JSON {
     let standard: JSON = key.standardValue.map { ["default": $0] } ?? [:]
     let meaning: JSON = ["description": .string(key.meaning.plain)]
-    return meaning.with(standard).with(schema(of: key.value, alone: true))
+    let value = self == .part && !place.isRoute ? KeyValue.either([key.value, .nothing]) : key.value
+    return meaning.with(standard).with(schema(of: value, alone: true))
   }
 
   // MARK: - Rules between keys
 
-  private static func rules(of place: KeyPlace) -> [JSON] {
+  private func rules(of place: KeyPlace) -> [JSON] {
     var rules = besides(of: place)
     if place.isRoute {
       rules.append(["not": required(["path", "re_path"])])
@@ -96,7 +104,7 @@ package enum KeySchema: String, Sendable, CaseIterable {
   }
 
   /// Keys that stand beside others only: one of those is there, or none of these.
-  private static func besides(of place: KeyPlace) -> [JSON] {
+  private func besides(of place: KeyPlace) -> [JSON] {
     var rules: [(needs: [String], keys: [String])] = []
     for key in Key.at(place) where !key.needs.isEmpty {
       if let index = rules.firstIndex(where: { $0.needs == key.needs }) {
@@ -111,7 +119,7 @@ package enum KeySchema: String, Sendable, CaseIterable {
   }
 
   /// The options that a consumer has, and those that it needs where no preset can bring them.
-  private static func fit(_ type: ConsumerType, at place: KeyPlace) -> JSON {
+  private func fit(_ type: ConsumerType, at place: KeyPlace) -> JSON {
     let options = Key.options(at: place)
     let strangers = options.filter { $0.consumers?.contains(type) == false }.map(\.name)
     let needed = options.filter { $0.isNeeded(by: type, at: place) }
@@ -122,33 +130,33 @@ package enum KeySchema: String, Sendable, CaseIterable {
     return rule("consumer", is: [type.rawValue], fit)
   }
 
-  private static func config(_ place: KeyPlace, of backends: [String]) -> JSON {
+  private func config(_ place: KeyPlace, of backends: [String]) -> JSON {
     rule("backend", is: backends, ["properties": ["config": schema(of: .mapping(place), alone: true)]])
   }
 
-  private static func rule(_ key: String, is words: [String], _ then: JSON) -> JSON {
+  private func rule(_ key: String, is words: [String], _ then: JSON) -> JSON {
     let condition: JSON = ["properties": .object([.init(key: key, value: ["enum": list(words)])])]
     return ["if": condition.with(required([key])), "then": then]
   }
 
-  private static func required(_ names: [String]) -> JSON { ["required": list(names)] }
+  private func required(_ names: [String]) -> JSON { ["required": list(names)] }
 
-  private static func without(_ names: [String]) -> JSON {
+  private func without(_ names: [String]) -> JSON {
     ["properties": .object(names.map { .init(key: $0, value: false) })]
   }
 
-  private static func list(_ words: [String]) -> JSON { .array(words.map(JSON.string)) }
+  private func list(_ words: [String]) -> JSON { .array(words.map(JSON.string)) }
 
   // MARK: - Values
 
   /// - Parameter alone: whether nothing may stand beside it that it would hide: draft-07 ignores what is beside `$ref`.
-  private static func schema(of value: KeyValue, alone: Bool = false) -> JSON {
+  private func schema(of value: KeyValue, alone: Bool = false) -> JSON {
     let forms = forms(of: value)
     if forms.count == 1, !alone || forms[0]["$ref"] == nil { return forms[0] }
     return ["anyOf": .array(forms)]
   }
 
-  private static func forms(of value: KeyValue) -> [JSON] {
+  private func forms(of value: KeyValue) -> [JSON] {
     let variable = reference("variable")
     var forms = ownForms(of: value)
     // Once for all forms, behind them.
@@ -159,7 +167,7 @@ package enum KeySchema: String, Sendable, CaseIterable {
     return forms
   }
 
-  private static func ownForms(of value: KeyValue) -> [JSON] {
+  private func ownForms(of value: KeyValue) -> [JSON] {
     func scalar(_ form: JSON) -> [JSON] { [form, reference("variable")] }
     return switch value {
     case .text: [["type": ["string", "number"]]]
@@ -178,13 +186,19 @@ package enum KeySchema: String, Sendable, CaseIterable {
     case .list(let item, 0): [["type": "array", "items": schema(of: item)]]
     case .list(let item, let least):
       [["type": "array", "items": schema(of: item), "minItems": .number(least)]]
-    case .named(let item): [["type": "object", "additionalProperties": schema(of: item)]]
+    case .named(let item):
+      [
+        [
+          "type": "object",
+          "additionalProperties": schema(of: self == .part ? .either([item, .nothing]) : item),
+        ]
+      ]
     case .either(let forms): forms.flatMap(ownForms)
     }
   }
 
   /// What YAML readers make of a word without quotes.
-  private static func readings(_ word: String) -> [JSON] {
+  private func readings(_ word: String) -> [JSON] {
     switch word {
     case "true": [.string(word), true]
     case "false": [.string(word), false]
@@ -192,11 +206,11 @@ package enum KeySchema: String, Sendable, CaseIterable {
     }
   }
 
-  private static func text(_ pattern: String) -> JSON {
+  private func text(_ pattern: String) -> JSON {
     ["type": "string", "pattern": .string("^(\(pattern))$")]
   }
 
-  private static func reference(_ name: String) -> JSON { ["$ref": .string("#/definitions/\(name)")] }
+  private func reference(_ name: String) -> JSON { ["$ref": .string("#/definitions/\(name)")] }
 }
 
 extension KeyValue {
@@ -212,12 +226,17 @@ extension KeyValue {
 }
 
 extension Key {
-  /// What holds without it, where that is one value.
-  fileprivate var standardValue: JSON? {
+  /// What holds without it, as it would be written, where that is one value.
+  var standardWord: String? {
     guard standard.hasPrefix("`"), standard.hasSuffix("`"), standard.count(where: { $0 == "`" }) == 2,
       !standard.hasPrefix("`[")
     else { return nil }
-    let text = String(standard.dropFirst().dropLast())
+    return String(standard.dropFirst().dropLast())
+  }
+
+  /// The same for a schema.
+  fileprivate var standardValue: JSON? {
+    guard let text = standardWord else { return nil }
     return switch text {
     case "true": true
     case "false": false

@@ -38,7 +38,7 @@ package indirect enum KeyValue: Sendable {
   static func oneOrMore(_ value: KeyValue) -> KeyValue { .either([value, .list(value, atLeast: 1)]) }
 
   /// The forms that it can have.
-  private var forms: [KeyValue] {
+  var forms: [KeyValue] {
     if case .either(let forms) = self { forms.flatMap(\.forms) } else { [self] }
   }
 
