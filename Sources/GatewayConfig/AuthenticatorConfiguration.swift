@@ -2,7 +2,7 @@ package import Routing
 
 /// One entry of `auth:`: a way to authenticate clients.
 package struct AuthenticatorConfiguration: Sendable {
-  package enum Kind: Sendable {
+  package enum Kind: Sendable, Equatable {
     case jwt(JWTConfiguration)
     case callback(CallbackConfiguration)
   }
@@ -15,9 +15,9 @@ package struct AuthenticatorConfiguration: Sendable {
 }
 
 /// `jwt:`, tokens that Sluice verifies itself (RFC 7519).
-package struct JWTConfiguration: Sendable {
+package struct JWTConfiguration: Sendable, Equatable {
   /// The keys for verifying signatures.
-  package enum Keys: Sendable {
+  package enum Keys: Sendable, Equatable {
     case key(VerificationKey)
     case set(KeySetPlace, refresh: Duration)
   }
@@ -86,7 +86,7 @@ package enum TokenExpiry: String, Sendable, Hashable, CaseIterable {
 }
 
 /// `callback:`, a server that Sluice asks for the client's identity.
-package struct CallbackConfiguration: Sendable {
+package struct CallbackConfiguration: Sendable, Equatable {
   package var question: QuestionConfiguration
   /// `from:`, where a client's token may be, which is passed on in `Authorization`; empty if no token is looked for.
   package var sources: [TokenSource] = []

@@ -18,7 +18,7 @@ package struct ChannelLayerConfiguration: Sendable {
     }
   }
 
-  package enum Backend: Sendable {
+  package enum Backend: Sendable, Equatable {
     case memory
     case redis(RedisLayerConfiguration)
 
@@ -47,7 +47,7 @@ package struct ChannelLayerConfiguration: Sendable {
 }
 
 /// The `config` of a Redis layer: the keys of channels_redis, with its defaults.
-package struct RedisLayerConfiguration: Sendable {
+package struct RedisLayerConfiguration: Sendable, Equatable {
   /// How events are laid out in Redis.
   package enum Layout: Sendable, Hashable {
     /// Sorted sets, one for each receiving process.
@@ -85,7 +85,7 @@ package enum SerializerFormat: String, Sendable, Hashable, CaseIterable {
 }
 
 /// One entry of `channel_capacity`.
-package struct ChannelCapacity: Sendable {
+package struct ChannelCapacity: Sendable, Equatable {
   package var pattern: ChannelNamePattern
   package var capacity: Int
 }

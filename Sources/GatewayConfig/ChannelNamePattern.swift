@@ -10,11 +10,14 @@ package struct ChannelNamePattern: Sendable {
   }
 
   private let kind: Kind
+  /// As it is written in the file.
+  let text: String
 
   static let regexMark = "re:"
 
   /// - Throws: `PatternFault` if the regular expression is not valid.
   init(_ text: String) throws(PatternFault) {
+    self.text = text
     guard text.hasPrefix(Self.regexMark) else {
       kind = .glob(text)
       return

@@ -12,4 +12,6 @@ package struct CompressionConfiguration: Sendable, Hashable {
   package var keepsClientContext = false
   /// How far back a message may refer: the base-2 logarithm of bytes, 9 to 15.
   package var windowBits = 15
+
+  package init() {}
 }

@@ -6,6 +6,10 @@ package import Routing
 package struct Configuration: Sendable {
   /// The file named on the command line.
   package var file: SourceFile
+  /// What its files say; nil for one that was not read from any.
+  package var written: WrittenConfiguration?
+  /// What the file says in vain.
+  package var withoutEffect: [SettingWithoutEffect] = []
   package var channelLayers: [ChannelLayerConfiguration]
   /// `auth:`. Routes refer to the entries by their index.
   package var authenticators: [AuthenticatorConfiguration]
@@ -75,6 +79,6 @@ extension ApplicationConfiguration {
 }
 
 extension Configuration {
-  /// Whether TLS is used with clients, or with the upstream of a session.
-  package var needsTLS: Bool { server.tls != nil || served.hasSecureUpstreams }
+  /// Of all files that were read for it: see `ReadFile`. Secrets are not part of it.
+  package var digest: String { written?.source.digest ?? "" }
 }

@@ -4,6 +4,10 @@ package struct LoadedConfiguration: Sendable {
   package var report: FindingReport
   /// How clients of the served application's routes reach groups, as far as the routes could be read.
   package var routeGroups: [RouteGroups]
+  /// Every file that was read for it, in this order.
+  package var files: [ReadFile]
+  /// Nil if one of the files cannot be used.
+  var written: WrittenConfiguration?
 }
 
 /// Reads a file, everything it includes, checks all of it, and compiles the routers.
@@ -11,27 +15,43 @@ package struct LoadedConfiguration: Sendable {
 /// Never throws, and never stops at the first fault: every finding of a file is reported in one run.
 package enum ConfigurationLoader {
   /// - Parameters:
+  ///   - overlays: files that are laid over the file, in this order. See `Overlay`.
   ///   - environment: the variables for `${NAME}` and `{env: NAME}`.
   ///   - secrets: whether they have to be there.
+  ///   - isRunning: whether the variables are those of a gateway that runs, which no shell can set any more.
   package static func load(
-    path: String, environment: [String: String], files: any FileAccess = Disk(),
-    secrets: SecretUse = .read
+    path: String, overlays: [String] = [], environment: [String: String], files: any FileAccess = Disk(),
+    secrets: SecretUse = .read, isRunning: Bool = false
   ) -> LoadedConfiguration {
-    let reading = Reading(
-      mainPath: path, files: files, environment: environment, secrets: secrets)
+    let files = ReadFiles(files)
+    let reading = Reading(files: files, environment: environment, secrets: secrets, isRunning: isRunning)
     var configuration: Configuration?
+    var document: Node?
     repeat {
-      configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }
+      document = Composition(reading: reading).read(path, overlays: overlays)
+      configuration = document.flatMap { readFile($0, reading) }
     } while reading.beginsAnew()
+    let report = FindingReport(path: path, overlays: overlays, findings: reading.findings)
+    let read = files.all.map { file in
+      var file = file
+      file.isOverlay = file.use == .configuration && overlays.contains(file.path)
+      return file
+    }
+    let written = document.map {
+      WrittenConfiguration(
+        name: report.name, source: ConfigurationFiles(path: path, overlays: overlays, files: read),
+        document: $0,
+        namedFiles: reading.namedFiles)
+    }
+    configuration?.written = written
     return LoadedConfiguration(
-      configuration: reading.findings.hasErrors ? nil : configuration,
-      report: FindingReport(path: path, findings: reading.findings),
-      routeGroups: configuration?.served.routeGroups ?? [])
+      configuration: reading.findings.hasErrors ? nil : configuration, report: report,
+      routeGroups: configuration?.served.routeGroups ?? [], files: read, written: written)
   }
 
   private static func readFile(_ node: Node, _ reading: Reading) -> Configuration? {
-    guard let top = MappingCursor(node, "the file", reading) else { return nil }
-    let apps = InstalledApps.read(top, reading)
+    guard let (top, isPart) = topLevel(node, reading) else { return nil }
+    let apps = isPart ? InstalledApps() : InstalledApps.read(top, reading)
     let layerNode = top.value("channel_layers")
     let layers = ChannelLayerReader.read(layerNode, reading)
     var server = ServerConfiguration()
@@ -53,18 +73,55 @@ package enum ConfigurationLoader {
       reading: reading, apps: apps, layers: layerNode.map(ChannelLayerReader.entries.names) ?? [],
       groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth,
       handshake: server.handshake)
-    let applications = readApplications(top, settings, context)
+    let applications = isPart ? [] : readApplications(top, settings, context)
     LimitsReader.checkBodies(
       top.value("limits"), server, applications.flatMap(\.application.httpRoutes), reading)
     UserLimits.check(top.value("limits"), applications.map(\.application), reading)
+    ChannelLayerReader.reportMisspelt(in: layerNode, applications.map(\.application), reading)
     let served = chooseServed(top, applications, reading)
     top.finish()
     context.checkApps()
     guard let served else { return nil }
+    server.checkShared(at: top.value("server")?.entry("reuse_port")?.value, served, layers ?? [], reading)
     return Configuration(
       file: node.range.file, channelLayers: layers ?? [], authenticators: settings.auth.authenticators,
       applications: applications.map(\.application), served: served, server: server, shutdown: shutdown,
       logging: logging)
+  }
+
+  /// The keys of the file, and whether it is only a part of a configuration.
+  private static func topLevel(_ node: Node, _ reading: Reading) -> (top: MappingCursor, isPart: Bool)? {
+    guard let whole = MappingCursor(node, "the file", reading) else { return nil }
+    let isPart = isPart(whole)
+    let top = isPart ? MappingCursor(node.withoutNulls, "the file", reading) ?? whole : whole
+    // What stood there is in the tree already.
+    _ = top.value("include")
+    if isPart { reportPart(top, reading) }
+    return (top, isPart)
+  }
+
+  private static let keysOfWhole = ["installed_apps", "applications"]
+
+  /// Whether the file has keys of the top level, and none of those that every configuration has: it is included somewhere, or laid over
+  /// another file.
+  private static func isPart(_ top: MappingCursor) -> Bool {
+    let keys = top.keys.map(\.value)
+    return keys.contains { Key.named($0, at: .file) != nil }
+      && keysOfWhole.allSatisfy { !keys.contains($0) && NearestName.of($0, in: keys) == nil }
+  }
+
+  private static func reportPart(_ top: MappingCursor, _ reading: Reading) {
+    for key in keysOfWhole { _ = top.value(key) }
+    let path = top.node.range.file.path
+    reading.findings.error(
+      .missingKey,
+      "the file has neither \"installed_apps\" nor \"applications\", so it is no whole configuration",
+      at: top.place,
+      hint:
+        "check a part together with its whole: \"sluice validate routes.yaml -f \(path)\", or the file that includes it"
+    )
+    // What is missing here may stand in another file.
+    reading.findings.ignored = [.missingKey]
   }
 
   private typealias NamedApplication = (name: Located<String>, application: ApplicationConfiguration)
@@ -79,7 +136,8 @@ package enum ConfigurationLoader {
     if mapping.entries.isEmpty {
       context.reading.findings.error(
         .missingKey, "\"applications\" is empty", at: node.range,
-        hint: "write applications: {main: {websocket: [...]}}")
+        hint: "write applications: {main: {websocket: [...]}}",
+        related: context.reading.removals.all(in: node).map { .init("removed here", at: $0) })
     }
     return entries.read(mapping) { entry in
       (entry.key, ApplicationReader(context: context, settings: settings).read(entry))

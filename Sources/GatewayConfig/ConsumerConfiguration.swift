@@ -86,14 +86,6 @@ package enum ConsumerConfiguration: Sendable {
     }
   }
 
-  /// Whether sessions of another consumer can go on with this one: they are of the same type, and in the same groups.
-  package func continues(_ other: ConsumerConfiguration) -> Bool {
-    guard type == other.type else { return false }
-    if let upstream, let old = other.upstream { return upstream.leads(whereDoes: old) }
-    guard let group, let old = other.group else { return true }
-    return group.continues(old)
-  }
-
   /// Which clients may send frames to a broadcast group.
   package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
     case everyone

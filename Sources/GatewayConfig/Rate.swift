@@ -4,6 +4,10 @@ package struct Rate: Sendable, Hashable {
   package var period: Duration
   package var burst: Int
 
+  package init(count: Int, period: Duration, burst: Int) {
+    (self.count, self.period, self.burst) = (count, period, burst)
+  }
+
   /// As it is written in the file.
   package var text: String {
     let unit = period == .seconds(1) ? "s" : period == .seconds(60) ? "m" : "h"

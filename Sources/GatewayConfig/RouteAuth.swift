@@ -18,17 +18,6 @@ package struct RouteAuth: Sendable, Hashable {
   package var placedCallback: QuestionConfiguration?
   /// The captures of `<path:NAME>`: each may be several segments of a question's URL.
   package var longCaptures: Set<String> = []
-
-  /// Whether another value admits the same clients, as far as the route says it: the entry of `auth` is known by its name.
-  package func continues(_ other: RouteAuth) -> Bool {
-    guard name == other.name, isOptional == other.isOptional, requirements == other.requirements else {
-      return false
-    }
-    guard let permission, let known = other.permission else {
-      return permission == nil && other.permission == nil
-    }
-    return permission.asksTheSame(as: known)
-  }
 }
 
 extension JSON {

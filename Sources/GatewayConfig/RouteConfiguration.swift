@@ -52,13 +52,6 @@ package struct GroupConfiguration: Sendable {
   /// `history:`; nil if no events are kept.
   package var history: HistoryConfiguration?
 
-  /// Whether clients of other groups can go on with these: only what is rendered may differ.
-  package func continues(_ other: GroupConfiguration) -> Bool {
-    layer == other.layer && templates == other.templates && subscribe == other.subscribe
-      && fromView == other.fromView
-      && history == other.history && presence == other.presence
-  }
-
   /// `identity:`, whether a client's messages name its user.
   package var showsUser: Bool { options[.identity] }
 

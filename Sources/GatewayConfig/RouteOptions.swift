@@ -28,6 +28,11 @@ package struct RouteOptions: Sendable {
     Key.all.compactMap { key in key.optionText?(self).map { (key.name, $0) } }
   }
 
+  /// The names of the options whose values are others.
+  func differing(from other: RouteOptions) -> [String] {
+    Key.all.compactMap { key in key.isSameOption.flatMap { $0(self, other) ? nil : key.name } }
+  }
+
   /// Reads the value of a key that is declared as an option; of others nothing is read.
   mutating func read(_ node: Node, of key: Key, _ reading: Reading) {
     guard key.optionText != nil else { return }
@@ -55,6 +60,7 @@ extension Key {
     self.init(
       option.name, [.webSocketRoute, .preset], value, needs: ["consumer"], of: consumers,
       standard: "`\(RouteOption.written(option.standard))`", home: home, meaning)
+    isSameOption = { $0[option] == $1[option] }
     optionText = { options in
       let value = options[option]
       return value == option.standard ? nil : option.sentence ?? RouteOption.written(value)

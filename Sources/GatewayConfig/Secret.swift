@@ -27,6 +27,19 @@ package struct Secret: Sendable, Hashable {
   }
 }
 
+extension Secret {
+  /// No secret begins so but one that stands for another one.
+  private static let standIn = "sluice.stand-in."
+
+  /// What stands for a secret that is not there: another one for each name. It is long enough for every use, and has only characters that
+  /// a token may have.
+  init(standingFor name: String) {
+    self.init(Self.standIn + name.utf8.hexadecimal + "." + String(repeating: "0", count: 64))
+  }
+
+  var isStandIn: Bool { bytes.starts(with: Self.standIn.utf8) }
+}
+
 extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   package var description: String { "(secret)" }
   package var debugDescription: String { description }

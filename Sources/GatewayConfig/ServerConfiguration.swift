@@ -8,6 +8,8 @@ package struct ServerConfiguration: Sendable {
   package var bindOptions: [BindAddress: BindOptions] = [:]
   /// `trusted_proxies`: whose word about a client is believed.
   package var trustedProxies = TrustedProxies()
+  /// Where the operator's commands reach the running gateway.
+  package var admin = AdminAddress.standard
   /// Nil: TLS is spoken nowhere.
   package var tls: ServerTLS?
   /// `refusals`: how clients of WebSocket routes are refused where a route or its protocol does not say otherwise.
@@ -21,6 +23,10 @@ package struct ServerConfiguration: Sendable {
   package var perAddress = AddressLimits()
   /// `limits.per_user` of the server: what all sessions of one user may do.
   package var perUser = UserLimits()
+  /// `limits.handshakes` of the server: how many sessions and event streams may begin, all clients together; nil for any number.
+  package var handshakes: Rate?
+  /// `reuse_port`: whether other processes may listen on the same TCP addresses.
+  package var reusesPort = false
   /// `limits.handshake` of the server: how long a client may take to send a complete request head.
   package var handshake: Duration = .seconds(10)
   /// `limits.keep_alive` of the server: how long an HTTP connection is kept on which nothing is asked.
@@ -51,6 +57,8 @@ package struct BindOptions: Sendable, Hashable {
   package var mode: UInt32?
   /// The group of the file of a Unix socket, by name or number; nil is that of the process.
   package var group: String?
+
+  package init() {}
 }
 
 /// `server.trusted_proxies`: the machines in front of Sluice that say truly where their clients are.
@@ -103,8 +111,7 @@ package enum BindAddress: Sendable, Hashable {
   package init?(_ text: String) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst("unix:".count))
-      // sockaddr_un holds 107 bytes and a terminator.
-      guard !path.isEmpty, path.utf8.count <= 107 else { return nil }
+      guard !path.isEmpty, path.utf8.count <= Self.longestPath else { return nil }
       self = .unix(path: path)
       return
     }
@@ -119,6 +126,21 @@ package enum BindAddress: Sendable, Hashable {
     guard !host.isEmpty, host.unicodeScalars.allSatisfy({ !$0.properties.isWhitespace && $0.value > 0x20 })
     else { return nil }
     self = .tcp(host: host, port: Int(port))
+  }
+}
+
+extension BindAddress {
+  /// sockaddr_un holds as many bytes and a terminator.
+  private static let longestPath = 107
+
+  /// A sentence for the path of a Unix socket that is too long; nil for any other text.
+  static func fault(of text: String) -> String? {
+    text.hasPrefix("unix:") ? fault(ofPath: String(text.dropFirst("unix:".count))) : nil
+  }
+
+  static func fault(ofPath path: String) -> String? {
+    guard path.utf8.count > longestPath else { return nil }
+    return "the path of a Unix socket has at most \(longestPath) bytes, and this one has \(path.utf8.count)"
   }
 }
 
@@ -168,10 +190,32 @@ extension BindAddress: CustomStringConvertible {
 
 /// `shutdown:`: how sessions are told that the process ends.
 package struct ShutdownConfiguration: Sendable, Hashable {
+  /// How long everything goes on as before once the gateway is not ready any more.
+  package var delay: Duration = .zero
   /// Close frames are spread over this time; then what is left is closed.
   package var grace: Duration = .seconds(10)
+  /// The times that it may be.
+  package static let graces = Key.range(of: "grace", at: .shutdown, \.times)
+
   /// The close code sent: 1001, 1012 or 3000 to 4999.
   package var code: UInt16 = 1012
+  /// `back`: when somebody listens for the clients that are closed; nil where nothing is written.
+  package var back: NextListener?
+}
+
+extension Configuration {
+  /// When somebody listens for the clients that a stop closes. What is not written follows from `server.reuse_port` as it is served.
+  package var nextListener: NextListener {
+    shutdown.back ?? (server.reusesPort ? .now : .after(.seconds(1)))
+  }
+}
+
+/// When clients of a gateway that stops find somebody who listens.
+package enum NextListener: Sendable, Hashable {
+  /// Another process listens already.
+  case now
+  /// So long after this process has ended.
+  case after(Duration)
 }
 
 /// `logging:`.

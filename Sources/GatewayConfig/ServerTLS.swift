@@ -26,6 +26,9 @@ package struct ServerTLS: Sendable {
     names = ServerNames(certificates.map(\.names))
   }
 
+  /// Whether both were read from the same place of the same text, and differ in what the files had by then.
+  package func isRenewal(of other: ServerTLS) -> Bool { source.range == other.source.range }
+
   /// The index of the certificate for the name in the client's hello (RFC 6066 section 3).
   package func index(for serverName: String) -> Int {
     names.index(of: serverName) ?? 0
@@ -37,6 +40,15 @@ package struct ServerCertificate: Sendable {
   package var pair: TLSContext.Certificate
   /// In lower case; `*` in `*.example.com` stands for one label.
   package var names: [String]
+  /// `2026-03-01`: the last day.
+  package var expires: String
+  /// The first 8 hexadecimal digits of the digest of the certificate and those that it is signed with: what tells a renewed one.
+  package var fingerprint: String
+
+  /// `example.com, www.example.com until 2026-03-01 (5f0c1a9e)`
+  var text: String {
+    "\(names.isEmpty ? "no name" : names.joined(separator: ", ")) until \(expires) (\(fingerprint))"
+  }
 }
 
 /// Finds the certificate for a name: one with the name itself is preferred to one with a wildcard.

@@ -3,7 +3,7 @@ import JSON
 package import JWTKit
 
 /// A key for verifying signatures.
-package enum VerificationKey: Sendable {
+package enum VerificationKey: Sendable, Equatable {
   case secret([UInt8])
   case rsa(JWTKit.Insecure.RSA.PublicKey)
   case p256(ES256PublicKey)

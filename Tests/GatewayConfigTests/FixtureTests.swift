@@ -93,6 +93,23 @@ struct FixtureTests {
     #expect(routes.map(\.limits.message) == [.mebibytes(1), .kibibytes(1), .kibibytes(1)])
   }
 
+  @Test(arguments: [
+    ("memory", "chat, group: g", 1), ("memory", "echo", 0), ("redis", "chat, group: g", 0),
+  ])
+  func `a port is shared where groups are, or there are none`(
+    _ layer: String, _ consumer: String, _ findings: Int
+  ) throws {
+    let loaded = ConfigurationLoader.load(
+      text: """
+        installed_apps: [echo, chat]
+        server: {reuse_port: true}
+        channel_layers: {default: {backend: \(layer)}}
+        applications: {main: {websocket: [{path: ws/, consumer: \(consumer)}]}}
+        """)
+    #expect(loaded.configuration?.server.reusesPort == true)
+    #expect(loaded.report.findings.map(\.code) == Array(repeating: .conflictingKeys, count: findings))
+  }
+
   @Test func `the values of a good file arrive`() throws {
     let path = folder.appending(path: "good/everything.yaml").path
     let environment = ["REDIS_PASSWORD": "hunter2", "PORT": "9000"]
@@ -102,6 +119,10 @@ struct FixtureTests {
       configuration.server.bind == [.tcp(host: "127.0.0.1", port: 9000), .unix(path: "/tmp/sluice.sock")])
     #expect(configuration.server.connections == 1000)
     #expect(configuration.shutdown.grace == .seconds(30))
+    #expect(configuration.shutdown.delay == .seconds(5))
+    #expect(configuration.nextListener == .after(.seconds(2)))
+    #expect(!configuration.server.reusesPort)
+    #expect(configuration.server.handshakes == Rate(count: 500, period: .seconds(1), burst: 1000))
     #expect(configuration.served.webSocketRoutes.map(\.name).first == "echo")
     #expect(configuration.served.webSocketRoutes[0].limits.message == .kibibytes(1))
     #expect(configuration.served.webSocketRoutes[0].limits.sendQueue == .mebibytes(1))

@@ -9,6 +9,7 @@ private let files: [KeyPlace: String] = [
   .file: "HERE",
   .server: "server: {HERE}",
   .address: "server: {bind: {HERE}}",
+  .admin: "server: {admin: {HERE}}",
   .serverTLS: "server: {tls: {HERE}}",
   .certificate: "server: {tls: {certificates: [{HERE}]}}",
   .limits: "limits: {HERE}",

@@ -6,6 +6,19 @@ struct ApplicationReader {
   /// The settings of the server.
   let settings: RouteSettings
 
+  /// Where another file has taken the routes away.
+  private func emptied(_ entry: Node.Entry) -> [Finding.Related] {
+    ["websocket", "http"].compactMap { key in
+      if let place = context.reading.removals[key, in: entry.value] {
+        return .init("removed here", at: place)
+      }
+      guard let found = entry.value.entry(key)?.key, found.range.file.path != entry.key.range.file.path else {
+        return nil
+      }
+      return .init("emptied here", at: found.range)
+    }
+  }
+
   func read(_ entry: Node.Entry) -> ApplicationConfiguration {
     var http = RouteTable(routes: [])
     var webSocket = RouteTable(routes: [])
@@ -20,7 +33,7 @@ struct ApplicationReader {
       {
         context.reading.findings.error(
           .missingKey, "the application \"\(entry.key.value)\" has no routes", at: entry.key.range,
-          hint: "add a list under \"websocket\"")
+          hint: "add a list under \"websocket\"", related: emptied(entry))
       }
     }
     var groups = RouteGroups.all(of: webSocket, .webSocket) + RouteGroups.all(of: http, .http)

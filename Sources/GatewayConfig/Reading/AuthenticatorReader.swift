@@ -309,7 +309,7 @@ struct AuthenticatorReader {
   /// Reads a public key. It is not secret, so it may be in the configuration file; `{file: PATH}` or a bare PATH reads it from
   /// another file.
   private func keyText(_ node: Node) -> String? {
-    guard case .scalar(let scalar) = node.content else { return reading.secret(node, "\"public_key\"") }
+    guard case .scalar(let scalar) = node.content else { return reading.pem(node, "\"public_key\"") }
     guard !scalar.isUnusable else { return nil }
     guard !scalar.text.contains("-----BEGIN") else { return scalar.text }
     guard let name = reading.fileName(node, "\"public_key\"") else { return nil }

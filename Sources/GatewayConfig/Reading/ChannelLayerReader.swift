@@ -28,6 +28,26 @@ struct ChannelLayerReader {
   static let entries = NamedEntries(
     "a layer", named: "default", example: "channel_layers: {default: {backend: memory}}", with: ["backend"])
 
+  /// Warns of a layer that nothing uses and whose name is near that of another one that is used: a file that is laid over another one adds
+  /// a layer where it misspells the one that it wants to change.
+  static func reportMisspelt(
+    in node: Node?, _ applications: [ApplicationConfiguration], _ reading: Reading
+  ) {
+    let used = applications.reduce(into: Set<String>()) { $0.formUnion($1.channelLayers) }
+    for entry in node?.entries ?? [] where !used.contains(entry.key.value) {
+      let name = entry.key.value
+      // "cache1" and "cache2" are two.
+      guard let meant = NearestName.of(name, in: used.sorted()), withoutDigits(meant) != withoutDigits(name),
+        let other = node?.entry(meant)
+      else { continue }
+      reading.findings.warning(
+        .unknownName, "nothing uses the channel layer \"\(name)\"", at: entry.key.range,
+        hint: "did you mean \"\(meant)\"?", related: [.init("the one that is used", at: other.key.range)])
+    }
+  }
+
+  private static func withoutDigits(_ name: String) -> String { name.filter { !$0.isNumber } }
+
   private func read(_ entry: Node.Entry) -> ChannelLayerConfiguration? {
     guard let layer = MappingCursor(entry.value, .channelLayer, reading) else { return nil }
     let node = layer.required("backend", hint: "backend: memory")

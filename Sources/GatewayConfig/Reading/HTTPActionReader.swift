@@ -50,7 +50,7 @@ struct HTTPActionReader {
     let path = Paths.join(folder, name)
     guard reading.files.isFile(path) else {
       return reading.findings.error(
-        .unreadableFile, "there is no file \"\(path)\"", at: range, hint: reading.nearestFile(path))
+        .unreadableFile, "there is no file \"\(path)\"", at: range, hint: reading.nearestFile(path, at: nil))
     }
     guard let root = reading.files.resolved(folder.isEmpty ? "." : folder),
       let target = reading.files.resolved(path), !target.hasPrefix(root == "/" ? root : root + "/")
@@ -64,11 +64,11 @@ struct HTTPActionReader {
   /// - Returns: the path of the folder, relative to the working directory of the process.
   private func readFolder(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"static\"") else { return nil }
-    let path = Paths.named(name, at: node.range)
+    let path = reading.place(of: name, at: node.range)
     guard reading.files.isDirectory(path.isEmpty ? "." : path) else {
       return reading.refuse(
         .unreadableFile, "there is no folder \"\(path)\"", at: node.range,
-        hint: reading.nearestFile(path) ?? "it is looked for beside the file that names it")
+        hint: reading.nearestFile(path, at: node.range) ?? "it is looked for beside the file that names it")
     }
     return path
   }

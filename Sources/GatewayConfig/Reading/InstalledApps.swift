@@ -27,12 +27,12 @@ struct InstalledApps {
     }
     apps.range = node.range
     for app in reading.words(node, "\"installed_apps\"") ?? [] {
-      apps.install(app, beside: node.range.file.path, reading)
+      apps.install(app, reading)
     }
     return apps
   }
 
-  private mutating func install(_ app: Located<String>, beside file: String, _ reading: Reading) {
+  private mutating func install(_ app: Located<String>, _ reading: Reading) {
     let text = app.value
     let name = text.contains("/") ? Paths.name(of: text) : text
     guard !names.contains(name) else {
@@ -43,7 +43,7 @@ struct InstalledApps {
       names.append(name)
       return
     }
-    let folder = Paths.join(Paths.directory(of: file), text)
+    let folder = reading.place(of: text, at: app.range)
     guard text.contains("/") || reading.files.isDirectory(folder) else {
       let known = ConsumerType.allCases.map(\.rawValue)
       if let meant = NearestName.of(text, in: known).flatMap(ConsumerType.init) { misspelt.insert(meant) }
@@ -60,7 +60,10 @@ struct InstalledApps {
   }
 
   private mutating func readLocal(_ name: String, _ path: String, _ range: SourceRange, _ reading: Reading) {
-    guard let node = reading.document(path, namedAt: range), let mapping = MappingCursor(node, .app, reading)
+    guard
+      let node = reading.document(
+        path, as: .include(range, ifEmpty: "begin with websocket_urlpatterns or http_urlpatterns")),
+      let mapping = MappingCursor(node, .app, reading)
     else { return }
     let presets = mapping.value("consumers").flatMap { MappingCursor($0, "\"consumers\"", reading)?.entries }
     local.append(

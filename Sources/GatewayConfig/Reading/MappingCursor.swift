@@ -76,7 +76,9 @@ final class MappingCursor {
     // A misspelt key is reported as unknown. That the right one is missing would be a second finding for one mistake.
     let unasked = entries.map(\.key.value).filter { !asked.contains($0) }
     if NearestName.of(key, in: unasked) == nil {
-      reading.findings.error(.missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint)
+      reading.findings.error(
+        .missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint,
+        related: reading.removals[key, in: node].map { [.init("removed here", at: $0)] } ?? [])
     }
     return nil
   }

@@ -121,22 +121,7 @@ struct PublishReader {
       reading.findings.error(
         .invalidValue, "the list of tokens is empty", at: node.range, hint: "token: {env: PUBLISH_TOKEN}")
     }
-    return node.items.compactMap { item in
-      guard let token = reading.secret(item, "\"token\"") else { return nil }
-      guard PublishConfiguration.isToken(token) else {
-        return reading.refuse(
-          .invalidValue,
-          token.isEmpty
-            ? "the token is empty" : "the token contains a character that no HTTP header can carry",
-          at: item.range, hint: "generate one with: openssl rand -hex 32")
-      }
-      guard token.utf8.count >= PublishConfiguration.shortestToken else {
-        return reading.refuse(
-          .outOfRange, "the token is short enough to be guessed", at: item.range,
-          hint: "\(PublishConfiguration.shortestToken) characters or more are needed: openssl rand -hex 32")
-      }
-      return token
-    }
+    return node.items.compactMap(reading.token)
   }
 
   private func readOperations(_ node: Node) -> Set<PublishConfiguration.Operation> {

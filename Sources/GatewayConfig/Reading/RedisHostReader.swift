@@ -169,7 +169,7 @@ struct RedisHostReader {
   ]
 
   private func readFile(_ name: String, at range: SourceRange) -> String? {
-    let file = Reading.FileName(name, at: range)
+    let file = reading.fileName(name, at: range)
     return reading.contents(of: file, as: .certificate, at: range).map { _ in
       reading.files.absolute(file.place)
     }

@@ -246,11 +246,14 @@ final class RouteListReader {
   // MARK: - Includes
 
   private func readInclude(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
-    guard let name = reading.word(node, "\"include\"") else { return }
+    guard let name = reading.includedName(node, example: "include: chat.yaml") else { return }
     if name.hasSuffix(".yaml") || name.hasSuffix(".yml") {
-      let path = Paths.named(name, at: node.range)
+      let path = reading.place(of: name, at: node.range)
       return follow(path, at: node.range) {
-        guard let document = reading.document(path, namedAt: node.range) else { return }
+        guard
+          let document = reading.document(
+            path, as: .include(node.range, ifEmpty: "write [] for a file without routes"))
+        else { return }
         readBlock(document, settings, prefixes)
       }
     }
@@ -280,7 +283,7 @@ final class RouteListReader {
   }
 
   private func follow(_ path: String, at range: SourceRange, _ body: () -> Void) {
-    guard !including.contains(path), path != context.reading.mainPath else {
+    guard !including.contains(path), !context.reading.settingsFiles.contains(path) else {
       return reading.findings.error(
         .includeCycle, "this include leads back to the file \"\(path)\"", at: range,
         hint: (including + [path]).joined(separator: " → "))

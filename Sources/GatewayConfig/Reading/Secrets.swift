@@ -10,6 +10,32 @@ extension Reading {
       hint: "make one with: openssl rand -hex 32")
   }
 
+  /// A secret that clients show in a header, long enough not to be guessed.
+  ///
+  /// - Returns: nil if there is none. Must never be printed.
+  func token(_ node: Node) -> String? {
+    guard let token = secret(node, "\"token\"") else { return nil }
+    guard PublishConfiguration.isToken(token) else {
+      return refuse(
+        .invalidValue,
+        token.isEmpty
+          ? "the token is empty" : "the token contains a character that no HTTP header can carry",
+        at: node.range, hint: "generate one with: openssl rand -hex 32")
+    }
+    guard token.utf8.count >= PublishConfiguration.shortestToken else {
+      return refuse(
+        .outOfRange, "the token is short enough to be guessed", at: node.range,
+        hint: "\(PublishConfiguration.shortestToken) characters or more are needed: openssl rand -hex 32")
+    }
+    return token
+  }
+
+  /// A key in PEM form in place of a secret, read like one. There is none where only its name is known.
+  func pem(_ node: Node, _ what: String) -> String? {
+    guard let secret = secretBytes(node, what), !secret.isStandIn else { return nil }
+    return secret.text ?? self.secret(node, what)
+  }
+
   /// `{env: NAME}` or `{file: PATH}`, with `encoding:` if the bytes are encoded as text. A secret that is written into the
   /// configuration, also as the default of a variable, is used, with a warning.
   ///
@@ -86,7 +112,7 @@ extension Reading {
     }
     let secret: Secret? =
       if let variable { secret(inVariable: variable) } else { file.flatMap(secret(inFile:)) }
-    guard let encoding else { return secret }
+    guard let encoding, secret?.isStandIn != true else { return secret }
     guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else { return nil }
     // A misspelt encoding is reported, and not guessed.
     return encoding.isWord(kind.rawValue) ? decoded(secret, kind, what, at: encoding.range) : secret
@@ -130,6 +156,7 @@ extension Reading {
     }
     guard let name = word(node, "\"env\"") else { return nil }
     guard let value = environment[name] else {
+      if secrets == .named { return Secret(standingFor: "env \(name)") }
       guard secrets == .read else { return nil }
       guard VariableName.isLikely(name) else {
         findings.hide(node.range)
@@ -138,8 +165,8 @@ extension Reading {
           hint: "write env: NAME, and set the variable to the secret")
       }
       return refuse(
-        .undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range,
-        hint: "set it, or write {file: PATH}")
+        .undefinedVariable, Variables.unset(name, isRunning: isRunning), at: node.range,
+        hint: "\(Variables.remedy(isRunning: isRunning)), or write {file: PATH}")
     }
     return secret(value, of: "the environment variable \"\(name)\"", at: node.range)
   }
@@ -169,8 +196,11 @@ extension Reading {
   }
 
   private func secret(inFile node: Node) -> Secret? {
-    fileName(node, "\"file\"").flatMap { contents(of: $0, as: .secret, isSecret: true, at: node.range) }
-      .map { Secret(file: $0) }
+    guard let name = fileName(node, "\"file\"") else { return nil }
+    if let text = contents(of: name, as: .secret, isSecret: true, at: node.range) {
+      return Secret(file: text)
+    }
+    return secrets == .named ? Secret(standingFor: "file \(name.isShown ? name.shown : name.place)") : nil
   }
 
   /// The name of a file, as findings show it.
@@ -181,11 +211,11 @@ extension Reading {
     var place: String
     var isShown = true
 
-    /// A name that is written in the file.
-    init(_ name: String, at range: SourceRange) {
-      shown = "\"\(name)\""
-      place = Paths.named(name, at: range)
-    }
+  }
+
+  /// A name that is written in the file.
+  func fileName(_ name: String, at range: SourceRange) -> FileName {
+    FileName(shown: "\"\(name)\"", place: place(of: name, at: range))
   }
 
   /// The name of a file that holds a secret or a key.
@@ -193,9 +223,9 @@ extension Reading {
     guard let scalar = scalar(node, what) else { return nil }
     // A finding about a word repeats it.
     guard let origin = scalar.origin, !scalar.text.isEmpty else {
-      return word(node, what).map { FileName($0, at: node.range) }
+      return word(node, what).map { fileName($0, at: node.range) }
     }
-    var name = FileName(scalar.text, at: node.range)
+    var name = fileName(scalar.text, at: node.range)
     name.shown = "the file that \"${\(origin.variable)}\" names"
     name.isShown = false
     return name
@@ -214,7 +244,7 @@ extension Reading {
       if let found {
         findings.error(
           .unreadableFile, "\(name.shown) cannot be read: \(found.message)", at: range,
-          hint: name.isShown ? nearestFile(name.place) : nil)
+          hint: name.isShown ? nearestFile(name.place, at: range) : nil)
       } else if files.isFile(name.place) {
         findings.warning(
           .unreadableFile, "the file of this secret exists, and the user of this process cannot read it",

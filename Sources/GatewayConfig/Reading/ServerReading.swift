@@ -22,9 +22,48 @@ extension ServerConfiguration {
     for place in places { checkProxyProtocol(at: place, reading) }
     reading.ownAddresses = (bindNode == nil ? [] : bind) + (tls?.bind ?? [])
     if let place = places.first { checkRivals(among: addresses, at: place, reading) }
+    if let value = mapping.value("admin") {
+      admin = AdminAddress(reading: value, reading) ?? admin
+      checkAdmin(among: addresses, at: value, reading)
+    }
     threads = mapping.integer("threads")
+    if let value = mapping.value("reuse_port") {
+      reusesPort = mapping.truth("reuse_port") ?? false
+      if reusesPort { checkReuse(of: addresses, at: value, reading) }
+    }
     refusals = mapping.choice("refusals", of: RefusalForm.self) ?? refusals
     mapping.finish()
+  }
+
+  private func checkAdmin(among addresses: [BindAddress], at node: Node, _ reading: Reading) {
+    guard let own = admin.bind, addresses.contains(own) else { return }
+    reading.findings.error(
+      .duplicateName, "\(own) is an address for clients as well", at: node.range,
+      hint: "name another address, or leave \"admin\" out: commands find the gateway by its file")
+  }
+
+  /// Processes cannot share a Unix socket.
+  private func checkReuse(of addresses: [BindAddress], at node: Node, _ reading: Reading) {
+    guard !addresses.contains(where: { if case .tcp = $0 { true } else { false } }) else { return }
+    reading.findings.warning(
+      .conflictingKeys, "\"reuse_port\" has no effect: this server listens on no TCP address",
+      at: node.range, hint: "remove it: Unix sockets cannot be shared")
+  }
+
+  /// Groups in the memory of each process are other groups.
+  func checkShared(
+    at value: Node?, _ served: ApplicationConfiguration, _ layers: [ChannelLayerConfiguration],
+    _ reading: Reading
+  ) {
+    let memory = layers.filter { if case .memory = $0.backend { true } else { false } }.map(\.alias)
+    guard reusesPort, let value, let layer = memory.first(where: served.channelLayers.contains) else {
+      return
+    }
+    reading.findings.warning(
+      .conflictingKeys,
+      "processes that listen on the same addresses do not share the groups of the channel layer \"\(layer)\", which is in the memory of each",
+      at: value.range,
+      hint: "use a layer in Redis, or remove \"reuse_port\" where one process takes the place of another")
   }
 
   private func checkRivals(among addresses: [BindAddress], at node: Node, _ reading: Reading) {
@@ -132,6 +171,10 @@ extension BindAddress {
 
   private static func readAddress(_ node: Node, _ reading: Reading) -> Located<BindAddress>? {
     guard let scalar = reading.textScalar(node, "an address") else { return nil }
+    if let fault = BindAddress.fault(of: scalar.text) {
+      return reading.refuse(
+        .invalidValue, fault + reading.origin(scalar), at: node.range, hint: "name a shorter one")
+    }
     guard let address = BindAddress(scalar.text), !scalar.text.utf8.contains(UInt8(ascii: "|")) else {
       return reading.refuse(
         .invalidValue, "\"\(scalar.text)\" is not an address to listen on\(reading.origin(scalar))",
@@ -166,6 +209,9 @@ extension BindAddress {
     }
     if text.hasPrefix("unix:"), let bar = text.firstIndex(of: "|") ?? text.firstIndex(of: ",") {
       return "write {address: \"\(text[..<bar])\", mode: \"0660\", group: www-data}"
+    }
+    if ["null", "~", "none", "false"].contains(text) {
+      return "remove the key for the standard address, or write host:port, [v6]:port or unix:PATH"
     }
     var meant: [String] = []
     if text.hasPrefix("/") || text.hasPrefix("./") { meant.append("unix:\(text)") }
@@ -309,6 +355,9 @@ enum LimitsReader {
     }
     if let value = mapping.value("per_user") { server.perUser = UserLimits(reading: value, reading) }
     limits.userMessages = server.perUser.messages
+    if let value = mapping.value("handshakes"), !value.isWord("none") {
+      server.handshakes = reading.rate(value, "\"handshakes\"")
+    }
     server.handshake = mapping.duration("handshake") ?? server.handshake
     server.keepAlive = mapping.duration("keep_alive") ?? server.keepAlive
     server.compressionMemory = mapping.byteCount("compression_memory") ?? server.compressionMemory
@@ -477,6 +526,14 @@ extension ShutdownConfiguration {
     self.init()
     guard let node, let mapping = MappingCursor(node, .shutdown, reading) else { return }
     grace = mapping.duration("grace") ?? grace
+    delay = mapping.duration("delay") ?? delay
+    if let value = mapping.value("back") {
+      if value.isWord("now") {
+        back = .now
+      } else if let time = mapping.duration("back") {
+        back = .after(time)
+      }
+    }
     if let value = mapping.value("code"), let number = mapping.integer("code") {
       if number == 1001 || number == 1012 || number >= 3000 {
         code = UInt16(number)

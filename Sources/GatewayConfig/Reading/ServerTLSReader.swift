@@ -1,4 +1,5 @@
 import Bytes
+import Crypto
 import Glibc
 import NIOSSL
 import Transport
@@ -80,7 +81,9 @@ struct ServerTLSReader {
           ? "the certificate has no DNS names" : "the certificate is for \(own.joined(separator: ", "))")
     }
     return Entry(
-      certificate: ServerCertificate(pair: pair, names: names.map(\.value)), place: file.range,
+      certificate: ServerCertificate(
+        pair: pair, names: names.map(\.value), expires: Self.date(chain[0].notValidAfter),
+        fingerprint: Self.fingerprint(of: chain)), place: file.range,
       names: names, areNamesListed: listed != nil)
   }
 
@@ -121,7 +124,7 @@ struct ServerTLSReader {
         "the certificate is written into the configuration", at: node.range,
         hint: "write the path of its file")
     }
-    let file = Reading.FileName(path, at: node.range)
+    let file = reading.fileName(path, at: node.range)
     guard let text = reading.contents(of: file, as: .certificate, at: node.range) else { return nil }
     guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
       let isKey = String(decoding: text, as: UTF8.self).contains("PRIVATE KEY-----")
@@ -137,7 +140,7 @@ struct ServerTLSReader {
   /// - Returns: its absolute path.
   func checkedAuthorities(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"ca\""), readChain(node) != nil else { return nil }
-    return reading.files.absolute(Paths.named(name, at: node.range))
+    return reading.files.absolute(reading.place(of: name, at: node.range))
   }
 
   private struct PrivateKey {
@@ -183,7 +186,7 @@ struct ServerTLSReader {
   }
 
   private func keyText(_ node: Node) -> [UInt8]? {
-    guard case .scalar = node.content else { return reading.secret(node, "\"key\"").map { Array($0.utf8) } }
+    guard case .scalar = node.content else { return reading.pem(node, "\"key\"").map { Array($0.utf8) } }
     guard let name = reading.fileName(node, "\"key\"") else { return nil }
     guard !name.place.contains("-----BEGIN") else {
       return reading.refuse(
@@ -249,6 +252,13 @@ struct ServerTLSReader {
     }
   }
 
+  private static func fingerprint(of chain: [NIOSSLCertificate]) -> String {
+    var hash = SHA256()
+    // What cannot be written again has been refused.
+    for certificate in chain { hash.update(data: (try? certificate.toDERBytes()) ?? []) }
+    return hash.finalize().prefix(4).hexadecimal
+  }
+
   private static func date(_ seconds: time_t) -> String {
     var seconds = seconds
     var parts = unsafe tm()
@@ -306,7 +316,7 @@ extension ConfigurationLoader {
     _ tls: ServerTLS, environment: [String: String], files: any FileAccess = Disk()
   ) -> (tls: ServerTLS?, report: FindingReport) {
     let path = tls.source.range.file.path
-    let reading = Reading(mainPath: path, files: files, environment: environment)
+    let reading = Reading(files: files, environment: environment)
     // The addresses stay as they are.
     var ignored: [BindAddress: BindOptions] = [:]
     let renewed = ServerTLSReader(reading: reading).read(tls.source, into: &ignored)

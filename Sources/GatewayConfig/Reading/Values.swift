@@ -11,7 +11,7 @@ extension Reading {
   func textScalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard let scalar = scalar(node, what) else { return nil }
     guard let ambiguity = AmbiguousScalar(scalar, where: .text) else { return scalar }
-    return refuse(ambiguity, what, scalar, at: node.range, hint: "write it in quotes: \"\(scalar.text)\"")
+    return refuse(ambiguity, what, scalar, at: node.range, hint: ambiguity.hint(for: scalar.text))
   }
 
   /// Reports a value that readers disagree about.

@@ -1,7 +1,7 @@
 package import Routing
 
 /// `receive:`, what the gateway itself does with messages of clients.
-package struct ReceiveConfiguration: Sendable {
+package struct ReceiveConfiguration: Sendable, Equatable {
   /// `by:`, the member of a message that tells its kind; nil if there are no kinds.
   package var by: String?
   /// `kinds:`
@@ -35,7 +35,7 @@ package struct ReceiveConfiguration: Sendable {
   }
 }
 
-package enum ReceiveAction: Sendable {
+package enum ReceiveAction: Sendable, Equatable {
   /// To the sender only.
   case reply(MessageTemplate)
   case event(ReceivedEvent)

@@ -1,0 +1,198 @@
+import Bytes
+
+/// What is looser outside of the routes.
+struct ServerMarks {
+  let old: Configuration
+  let new: Configuration
+
+  private let place = MarkPlace()
+
+  init(_ old: Configuration, _ new: Configuration) {
+    self.old = old
+    self.new = new
+  }
+
+  var all: [SecurityMark] {
+    proxyMarks + listenerMarks + tlsMarks + limitMarks + authMarks + layerMarks
+  }
+
+  // MARK: - Where clients are
+
+  private var proxyMarks: [SecurityMark] {
+    let (known, now) = (old.server.trustedProxies, new.server.trustedProxies)
+    var marks = now.networks.compactMap { network in
+      network.address(outsideOf: known.networks).map { address in
+        place.mark(
+          .proxiesWidened, "server.trusted_proxies",
+          "\(network) is believed about where clients are, which \(address) was not")
+      }
+    }
+    if now.unix, !known.unix {
+      marks.append(
+        place.mark(
+          .proxiesWidened, "server.trusted_proxies",
+          "whoever connects to a Unix socket is believed about where clients are"))
+    }
+    for listener in new.server.listeners where listener.options.proxyProtocol {
+      let before = old.server.listeners.first { $0.address == listener.address }
+      guard let before, !before.options.proxyProtocol else { continue }
+      marks.append(
+        place.mark(
+          .proxiesWidened, "server.bind",
+          "whoever connects to \(listener.address) says itself where the client is (proxy_protocol)"))
+    }
+    return marks
+  }
+
+  // MARK: - Addresses
+
+  private var listenerMarks: [SecurityMark] {
+    let (known, now) = (old.server.listeners, new.server.listeners)
+    return now.flatMap { listener -> [SecurityMark] in
+      guard let before = known.first(where: { $0.address == listener.address }) else {
+        return marks(ofNew: listener, beside: known)
+      }
+      var marks = marks(ofFileOf: listener, since: before.options)
+      if before.isSecure, !listener.isSecure {
+        marks.append(place.mark(.encryptionOff, "server.tls", "TLS is off on \(listener.address)"))
+      }
+      return marks
+    }
+  }
+
+  private func marks(
+    ofNew listener: ServerConfiguration.Listener, beside known: [ServerConfiguration.Listener]
+  ) -> [SecurityMark] {
+    if case .unix = listener.address {
+      // One that lets the same users in may have had another path.
+      let others = known.filter { if case .unix = $0.address { true } else { false } }
+      guard !others.contains(where: { marks(ofFileOf: listener, since: $0.options).isEmpty }) else {
+        return []
+      }
+      return marks(ofFileOf: listener, since: BindOptions())
+    }
+    guard listener.address.isOfOtherMachines else { return [] }
+    let others = known.filter(\.address.isOfOtherMachines)
+    if others.isEmpty {
+      return [
+        place.mark(.addressWidened, "server.bind", "other machines reach Sluice at \(listener.address)")
+      ]
+    }
+    guard !listener.isSecure, others.allSatisfy(\.isSecure) else { return [] }
+    return [
+      place.mark(
+        .encryptionOff, "server.bind", "other machines reach Sluice without TLS at \(listener.address)")
+    ]
+  }
+
+  /// The permissions of a Unix socket's file, and its group: whoever may write to it connects. Without a mode the umask of the process
+  /// decides, which usually lets nobody else in.
+  private func marks(
+    ofFileOf listener: ServerConfiguration.Listener, since before: BindOptions
+  ) -> [SecurityMark] {
+    guard case .unix = listener.address, let mode = listener.options.mode else { return [] }
+    let known = before.mode ?? 0
+    let words = "may use \(listener.address) (mode 0\(String(mode, radix: 8)))"
+    if mode & ~known & 0o002 != 0 {
+      return [place.mark(.addressWidened, "server.bind", "all users of this machine \(words)")]
+    }
+    let (letsGroupIn, letAllIn) = (mode & 0o020 != 0, known & 0o002 != 0)
+    let isOther = listener.options.group != nil && listener.options.group != before.group
+    guard letsGroupIn, !letAllIn, known & 0o020 == 0 || isOther else { return [] }
+    let group = listener.options.group.map { "the group \"\($0)\"" } ?? "the group of the process"
+    return [place.mark(.addressWidened, "server.bind", "\(group) \(words)")]
+  }
+
+  private var tlsMarks: [SecurityMark] {
+    guard let known = old.server.tls, let now = new.server.tls, known.minimumVersion == .tls13,
+      now.minimumVersion == .tls12
+    else { return [] }
+    return [place.mark(.encryptionWeaker, "server.tls.minimum_version", "TLS 1.2 is accepted")]
+  }
+
+  // MARK: - Limits
+
+  private var limitMarks: [SecurityMark] {
+    let (known, now) = (old.server, new.server)
+    func mark(_ key: String, _ text: String) -> SecurityMark {
+      place.mark(.limitRemoved, "limits.\(key)", text)
+    }
+    var marks: [SecurityMark] = []
+    if let count = known.connections, now.connections == nil {
+      marks.append(mark("connections", "only the limit on open files bounds the connections (was \(count))"))
+    }
+    if known.perAddress.connections != .unlimited, now.perAddress.connections == .unlimited {
+      marks.append(mark("per_ip.connections", "one address may take all places"))
+    }
+    if let rate = known.handshakes, now.handshakes == nil {
+      marks.append(mark("handshakes", "clients may come in as fast as they like (was \(rate.text))"))
+    }
+    for (key, rate, isGone, text) in [
+      (
+        "per_ip.handshakes", known.perAddress.handshakes, now.perAddress.handshakes == nil,
+        "one address may connect"
+      ),
+      (
+        "per_user.handshakes", known.perUser.handshakes, now.perUser.handshakes == nil, "one user may connect"
+      ),
+      (
+        "per_user.messages", known.perUser.messages, now.perUser.messages == nil, "one user may send messages"
+      ),
+    ] {
+      if let rate, isGone { marks.append(mark(key, "\(text) as often as it likes (was \(rate.text))")) }
+    }
+    return marks
+  }
+
+  // MARK: - auth and layers
+
+  private var authMarks: [SecurityMark] {
+    new.authenticators.flatMap { entry -> [SecurityMark] in
+      guard let before = old.authenticators.first(where: { $0.name == entry.name }) else { return [] }
+      return TokenMarks(name: entry.name, old: before.kind, new: entry.kind).all
+    }
+  }
+
+  private var layerMarks: [SecurityMark] {
+    new.channelLayers.flatMap { layer -> [SecurityMark] in
+      guard case .redis(let now) = layer.backend,
+        case .redis(let known)? = old.channelLayers.first(where: { $0.alias == layer.alias })?.backend
+      else { return [] }
+      var marks: [SecurityMark] = []
+      let key = "channel_layers.\(layer.alias)"
+      if !known.encryptionKeys.isEmpty, now.encryptionKeys.isEmpty {
+        marks.append(place.mark(.encryptionOff, key, "messages are not encrypted in Redis any more"))
+      }
+      let tls = known.hosts.compactMap(\.tls)
+      if tls.count == known.hosts.count, now.hosts.contains(where: \.isPlain) {
+        marks.append(place.mark(.encryptionOff, key, "Redis is used without TLS"))
+      }
+      let nowTLS = now.hosts.compactMap(\.tls)
+      if tls.allSatisfy(\.isChecked), !tls.isEmpty, !nowTLS.allSatisfy(\.isChecked) {
+        marks.append(place.mark(.encryptionWeaker, key, "the certificate of Redis is not checked any more"))
+      }
+      return marks
+    }
+  }
+}
+
+extension BindAddress {
+  /// Whether other machines can connect to it.
+  fileprivate var isOfOtherMachines: Bool {
+    guard case .tcp(let host, _) = self else { return false }
+    return host.lowercased() != "localhost" && IPAddress(host)?.isLoopback != true
+  }
+}
+
+extension RedisHost {
+  fileprivate var isPlain: Bool {
+    switch place {
+    case .tcp, .sentinel: tls == nil
+    case .unix: false
+    }
+  }
+}
+
+extension RedisHost.TLS {
+  fileprivate var isChecked: Bool { verifiesCertificate && verifiesHostname }
+}

@@ -1,0 +1,157 @@
+import Routing
+
+/// What an entry of `auth` accepts that it refused.
+struct TokenMarks {
+  let name: String
+  let old: AuthenticatorConfiguration.Kind
+  let new: AuthenticatorConfiguration.Kind
+
+  private let place = MarkPlace()
+
+  init(name: String, old: AuthenticatorConfiguration.Kind, new: AuthenticatorConfiguration.Kind) {
+    self.name = name
+    self.old = old
+    self.new = new
+  }
+
+  var all: [SecurityMark] {
+    switch (old, new) {
+    case (.jwt(let old), .jwt(let new)):
+      return keyMarks(old, new) + claimMarks(old, new) + lifeMarks(old, new)
+    case (.callback(let old), .callback(let new)): return callbackMarks(old, new)
+    case (.jwt, .callback):
+      return [mark(.authOther, "callback", "a server says who clients are, and tokens did")]
+    case (.callback, .jwt): return [mark(.authOther, "jwt", "tokens say who clients are, and a server did")]
+    }
+  }
+
+  private func mark(_ kind: SecurityMark.Kind, _ key: String, _ text: String) -> SecurityMark {
+    place.mark(kind, "auth.\(name).\(key)", "auth.\(name): \(text)")
+  }
+
+  private func keyMarks(_ old: JWTConfiguration, _ new: JWTConfiguration) -> [SecurityMark] {
+    var marks: [SecurityMark] = []
+    let (known, now) = (old.acceptedAlgorithms, new.acceptedAlgorithms)
+    if let known {
+      let added = (now ?? []).filter { !known.contains($0) }.map(\.rawValue)
+      if now == nil {
+        marks.append(
+          mark(.tokensWidened, "jwt.algorithms", "any algorithm that a key of the set is for is accepted"))
+      } else if !added.isEmpty {
+        marks.append(
+          mark(
+            .tokensWidened, "jwt.algorithms",
+            "tokens signed with \(added.joined(separator: ", ")) are accepted"))
+      }
+    }
+    if old.keys.verifies != new.keys.verifies {
+      marks.append(
+        mark(.tokensWidened, "jwt", "tokens are verified with another key, so others may issue them"))
+    }
+    return marks
+  }
+
+  private func claimMarks(_ old: JWTConfiguration, _ new: JWTConfiguration) -> [SecurityMark] {
+    var marks: [SecurityMark] = []
+    let audiences = new.audiences.filter { !old.audiences.contains($0) }
+    if new.audiences.isEmpty, !old.audiences.isEmpty {
+      marks.append(mark(.tokensWidened, "jwt.audience", "tokens without an audience are accepted"))
+    } else if !audiences.isEmpty {
+      marks.append(
+        mark(.tokensWidened, "jwt.audience", "tokens for \(audiences.joined(separator: ", ")) are accepted"))
+    }
+    let issuers = new.issuers.filter { !old.issuers.contains($0) }
+    if !old.issuers.isEmpty, new.issuers.isEmpty {
+      marks.append(mark(.tokensWidened, "jwt.issuer", "tokens of any issuer are accepted"))
+    } else if !old.issuers.isEmpty, !issuers.isEmpty {
+      marks.append(
+        mark(.tokensWidened, "jwt.issuer", "tokens of \(issuers.joined(separator: ", ")) are accepted"))
+    }
+    if let type = old.userType, new.userType != type {
+      marks.append(mark(.tokensWidened, "jwt.user.as", "users need not be \(type.rawValue) any more"))
+    }
+    if old.userClaims != new.userClaims {
+      marks.append(
+        mark(
+          .tokensWidened, "jwt.user",
+          "another claim names the user: \(new.userClaims.joined(separator: " or "))"))
+    }
+    let sources = new.sources.filter { !old.sources.contains($0) }
+    if !sources.isEmpty {
+      let words = sources.map(\.words).joined(separator: ", ")
+      marks.append(mark(.tokensWidened, "jwt.from", "tokens are also taken from \(words)"))
+    }
+    return marks
+  }
+
+  private func lifeMarks(_ old: JWTConfiguration, _ new: JWTConfiguration) -> [SecurityMark] {
+    var marks: [SecurityMark] = []
+    if new.leeway > old.leeway {
+      marks.append(
+        mark(.tokensWidened, "jwt.leeway", "tokens are accepted for \(new.leeway.written) after their end"))
+    }
+    if new.expiry == .keep, old.expiry != .keep {
+      marks.append(mark(.tokensWidened, "jwt.expiry", "a session goes on after the end of its token"))
+    } else if new.expiry == .keep, let age = old.maxAge, new.maxAge.map({ $0 > age }) ?? true {
+      let now = new.maxAge.map { "up to \($0.written)" } ?? "for any time"
+      marks.append(
+        mark(
+          .tokensWidened, "jwt.max_age",
+          "a session goes on \(now) with a token that has ended (was \(age.written))"))
+    }
+    return marks
+  }
+
+  private func callbackMarks(_ old: CallbackConfiguration, _ new: CallbackConfiguration) -> [SecurityMark] {
+    var marks: [SecurityMark] = []
+    if !new.question.url.leads(whereDoes: old.question.url) || new.question.query != old.question.query {
+      marks.append(
+        mark(
+          .authOther, "callback.url",
+          "\(new.question.shownURL) says who clients are, and not \(old.question.shownURL) any more"))
+    }
+    if let recheck = old.question.recheck, new.question.recheck == nil {
+      marks.append(
+        mark(
+          .tokensWidened, "callback.recheck",
+          "a client is not asked about again, which it was every \(recheck.written)"))
+    }
+    if let type = old.userType, new.userType != type {
+      marks.append(mark(.tokensWidened, "callback.user.as", "users need not be \(type.rawValue) any more"))
+    }
+    return marks
+      + place.marks(new.question.url, old.question.url, "the server of \"auth.\(name)\"").map { mark in
+        var mark = mark
+        mark.key = "auth.\(name).callback.\(mark.key)"
+        return mark
+      }
+  }
+}
+
+extension JWTConfiguration {
+  /// The algorithms that a token may be signed with; nil where the keys of a set say it.
+  fileprivate var acceptedAlgorithms: [SignatureAlgorithm]? {
+    if let algorithms { return algorithms }
+    if case .key(let key) = keys { return [key.kind.standardAlgorithm] }
+    return nil
+  }
+}
+
+extension JWTConfiguration.Keys {
+  /// The keys without how often they are read.
+  var verifies: JWTConfiguration.Keys {
+    if case .set(let place, _) = self { .set(place, refresh: .zero) } else { self }
+  }
+}
+
+extension TokenSource {
+  fileprivate var words: String {
+    switch self {
+    case .header: "the header Authorization"
+    case .cookie(let name): "the cookie \"\(name)\""
+    case .query(let name): "the parameter \"\(name)\" of the URL"
+    case .subprotocol: "a subprotocol"
+    case .message: "the first message"
+    }
+  }
+}

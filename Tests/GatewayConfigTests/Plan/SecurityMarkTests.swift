@@ -1,0 +1,218 @@
+import Testing
+
+@testable import GatewayConfig
+
+/// Two files of which the second is looser in one way.
+struct LooserPair: Sendable, CustomTestStringConvertible {
+  var kind: SecurityMark.Kind
+  var strict: PlanFile
+  var loose: PlanFile
+
+  /// A WebSocket route with these keys.
+  init(_ kind: SecurityMark.Kind, webSocket strict: String, _ loose: String) {
+    self.kind = kind
+    self.strict = PlanFile(webSocket: ["path: a/, \(strict)"])
+    self.loose = PlanFile(webSocket: ["path: a/, \(loose)"])
+  }
+
+  init(_ kind: SecurityMark.Kind, http strict: String, _ loose: String) {
+    self.kind = kind
+    self.strict = PlanFile(http: ["path: a/, \(strict)"])
+    self.loose = PlanFile(http: ["path: a/, \(loose)"])
+  }
+
+  /// A line at the top of the file, beside a route with users.
+  init(_ kind: SecurityMark.Kind, top strict: String, _ loose: String) {
+    let routes = ["path: a/, consumer: echo, auth: users"]
+    self.kind = kind
+    self.strict = PlanFile(webSocket: routes, top: [strict])
+    self.loose = PlanFile(webSocket: routes, top: [loose])
+  }
+
+  var testDescription: String { "\(kind.rawValue): \(strict) -> \(loose)" }
+}
+
+private let jwt = "secret: {env: SECRET}, algorithms: [HS256]"
+private func users(_ keys: String) -> String { "auth: {users: {jwt: {\(keys)}}}" }
+
+/// A Unix socket.
+private func socket(_ mode: String?, group: String? = nil, path: String = "/run/web.sock") -> String {
+  let (mode, group) = (mode.map { ", mode: '\($0)'" } ?? "", group.map { ", group: \($0)" } ?? "")
+  return "server: {bind: {address: 'unix:\(path)'\(mode)\(group)}}"
+}
+
+struct SecurityMarkTests {
+  static let pairs = [
+    LooserPair(
+      .originWidened, webSocket: "consumer: echo, allowed_hosts: [a.example]",
+      "consumer: echo, allowed_hosts: [a.example, b.example]"),
+    LooserPair(
+      .originWidened, webSocket: "consumer: echo, allowed_hosts: ['https://a.example']",
+      "consumer: echo, allowed_hosts: [a.example]"),
+    LooserPair(
+      .originWidened, webSocket: "consumer: echo, allowed_hosts: [a.example]",
+      "consumer: echo, allowed_hosts: [.a.example]"),
+    LooserPair(
+      .originWidened, webSocket: "consumer: echo, allowed_hosts: [.a.example]",
+      "consumer: echo, allowed_hosts: ['*']"),
+    LooserPair(.originWidened, webSocket: "consumer: echo", "consumer: echo, allowed_hosts: ['*']"),
+    LooserPair(
+      .originWidened, http: "events: news, allowed_hosts: [a.example]", "events: news, allowed_hosts: ['*']"),
+    LooserPair(.authRemoved, webSocket: "consumer: echo, auth: users", "consumer: echo"),
+    LooserPair(.authRemoved, http: "events: news, auth: users", "events: news"),
+    LooserPair(
+      .authOptional, webSocket: "consumer: echo, auth: users",
+      "consumer: echo, auth: users, auth_optional: true"),
+    LooserPair(
+      .requireWeaker, webSocket: "consumer: echo, auth: users, require: {role: staff}",
+      "consumer: echo, auth: users"),
+    LooserPair(
+      .requireWeaker, webSocket: "consumer: echo, auth: users, require: {role: staff}",
+      "consumer: echo, auth: users, require: {role: [staff, guest]}"),
+    LooserPair(
+      .requireWeaker, webSocket: "consumer: echo, auth: users, require: {role: staff, team: a}",
+      "consumer: echo, auth: users, require: {any: [{role: staff}, {team: a}]}"),
+    LooserPair(
+      .permissionDropped,
+      webSocket: "consumer: echo, auth: users, permission: {url: \"http://127.0.0.1:1/may/\"}",
+      "consumer: echo, auth: users"),
+    LooserPair(
+      .limitRemoved, webSocket: "consumer: echo, limits: {rate: {messages: 10/s}}", "consumer: echo"),
+    LooserPair(
+      .limitRemoved, top: "limits: {per_ip: {handshakes: 10/s}}", "limits: {per_ip: {connections: 5}}"),
+    LooserPair(.limitRemoved, top: "limits: {connections: 100}", "limits: {per_ip: {connections: 5}}"),
+    LooserPair(
+      .limitRemoved, top: "limits: {per_ip: {connections: 5}}", "limits: {per_ip: {connections: none}}"),
+    LooserPair(
+      .groupsWidened, webSocket: "consumer: chat, group: a, subscribe: ['x_*']",
+      "consumer: chat, group: a, subscribe: ['x_*', 'y_*']"),
+    LooserPair(
+      .groupsWidened, http: "publish: {groups: ['x_*'], token: {env: TOKEN}}",
+      "publish: {groups: ['*'], token: {env: TOKEN}}"),
+    LooserPair(
+      .writersWidened, webSocket: "consumer: broadcast, group: a, publish: nobody",
+      "consumer: broadcast, group: a"),
+    LooserPair(
+      .writersWidened, webSocket: "consumer: broadcast, group: a, publish: nobody, auth: users",
+      "consumer: broadcast, group: a, publish: authenticated, auth: users"),
+    LooserPair(
+      .publishOpened, http: "publish: {groups: ['x_*'], token: {env: TOKEN}}",
+      "publish: {groups: ['x_*'], anonymous: true}"),
+    LooserPair(
+      .publishOpened, http: "publish: {groups: ['x_*'], token: {env: TOKEN}}",
+      "publish: {groups: ['x_*'], token: [{env: TOKEN}, {env: SECOND}]}"),
+    LooserPair(
+      .publishOpened, http: "publish: {groups: ['x_*'], token: {env: TOKEN}}",
+      "publish: {groups: ['x_*'], token: {env: TOKEN}, allow: [publish, disconnect]}"),
+    LooserPair(
+      .publishOpened, http: "publish: {groups: ['x_*'], token: {env: TOKEN}}",
+      "publish: {groups: ['x_*'], token: {env: TOKEN}}, auth: users"),
+    LooserPair(
+      .encryptionWeaker, http: "proxy: \"https://127.0.0.1:1\"",
+      "proxy: {to: \"https://127.0.0.1:1\", tls: {verify: false}}"),
+    LooserPair(
+      .proxiesWidened, top: "server: {trusted_proxies: [10.0.0.0/16]}",
+      "server: {trusted_proxies: [10.0.0.0/8]}"),
+    LooserPair(
+      .proxiesWidened, top: "server: {trusted_proxies: [10.0.0.1]}",
+      "server: {trusted_proxies: [10.0.0.1, 10.0.0.2]}"),
+    LooserPair(
+      .addressWidened, top: "server: {bind: \"127.0.0.1:8000\"}", "server: {bind: \"0.0.0.0:8000\"}"),
+    LooserPair(.addressWidened, top: socket("0600"), socket("0660")),
+    LooserPair(.addressWidened, top: socket(nil), socket("0666")),
+    LooserPair(.addressWidened, top: socket(nil), socket("0660")),
+    LooserPair(.addressWidened, top: socket("0660"), socket("0660", group: "www-data")),
+    LooserPair(
+      .addressWidened, top: "server: {bind: \"127.0.0.1:8000\"}",
+      "server: {bind: [\"127.0.0.1:8000\", {address: 'unix:/run/a.sock', mode: '0666'}]}"),
+    LooserPair(.limitRemoved, top: "limits: {handshakes: 100/s}", "limits: {handshakes: none}"),
+    LooserPair(.tokensWidened, top: users(jwt), users("secret: {env: SECRET}, algorithms: [HS256, HS384]")),
+    LooserPair(.tokensWidened, top: users(jwt + ", audience: a"), users(jwt + ", audience: [a, b]")),
+    LooserPair(.tokensWidened, top: users(jwt + ", issuer: a"), users(jwt)),
+    LooserPair(.tokensWidened, top: users(jwt), users(jwt + ", leeway: 1m")),
+    LooserPair(.tokensWidened, top: users(jwt), users(jwt + ", expiry: keep")),
+    LooserPair(.tokensWidened, top: users(jwt + ", user: {as: int}"), users(jwt)),
+    LooserPair(
+      .tokensWidened, top: users(jwt + ", from: [header]"), users(jwt + ", from: [header, {cookie: t}]")),
+    LooserPair(
+      .encryptionOff,
+      top: "channel_layers: {default: {backend: redis, config: {hosts: ['rediss://127.0.0.1:1']}}}",
+      "channel_layers: {default: {backend: redis, config: {hosts: ['redis://127.0.0.1:1']}}}"),
+  ]
+
+  @Test(arguments: pairs)
+  func `what is looser is marked, and what is stricter is not`(_ pair: LooserPair) throws {
+    let looser = try ConfigurationComparison(pair.strict, pair.loose)
+    #expect(looser.markKinds.contains(pair.kind), "\(looser.marks)")
+    #expect(Plan(looser, old: "a", new: "b").exitCode == 4)
+    let stricter = try ConfigurationComparison(pair.loose, pair.strict)
+    #expect(!stricter.markKinds.contains(pair.kind), "\(stricter.marks)")
+    let same = try ConfigurationComparison(pair.loose, pair.loose)
+    #expect(same.marks.isEmpty && same.isEmpty)
+  }
+
+  @Test func `a Unix socket that lets nobody in who could not connect is not marked`() throws {
+    for (old, new) in [
+      (socket("0666"), socket("0660", group: "www-data")), (socket("0600"), socket("0644")),
+      (socket("0660"), socket("0660", path: "/run/other.sock")), (socket("0600"), socket(nil)),
+      (socket("0660", group: "www-data"), socket("0600", group: "adm")),
+    ] {
+      let plan = try ConfigurationComparison(PlanFile(top: [old]), PlanFile(top: [new]))
+      #expect(plan.marks.isEmpty, "\(old) -> \(new)")
+    }
+  }
+
+  @Test func `another entry of auth, and a key that is another one, are marked in both directions`() throws {
+    let one = PlanFile(webSocket: ["path: a/, consumer: echo, auth: users"])
+    let other = PlanFile(webSocket: ["path: a/, consumer: echo, auth: others"])
+    #expect(try ConfigurationComparison(one, other).markKinds == [.authOther])
+    #expect(try ConfigurationComparison(other, one).markKinds == [.authOther])
+    let key = PlanFile(webSocket: one.webSocket, top: [users("secret: {env: OTHER}, algorithms: [HS256]")])
+    let known = PlanFile(webSocket: one.webSocket, top: [users(jwt)])
+    #expect(try ConfigurationComparison(known, key).markKinds == [.tokensWidened])
+    let token = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: TOKEN}}"])
+    let second = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: SECOND}}"])
+    #expect(try ConfigurationComparison(token, second).markKinds == [.publishOpened])
+    #expect(try ConfigurationComparison(second, token).markKinds == [.publishOpened])
+  }
+
+  @Test func `a group that clients with other rights share now is marked once, with a path`() throws {
+    let member = "path: members/, consumer: chat, group: news, auth: users"
+    let old = PlanFile(webSocket: [
+      member, "path: open/, consumer: chat, group: open, auth: users, require: {a: b}",
+    ])
+    let new = PlanFile(
+      webSocket: [
+        member, "path: open/, consumer: chat, group: news, auth: users, require: {a: b}, shared: true",
+      ])
+    let marks = try ConfigurationComparison(old, new).marks.filter { $0.kind == .groupShared }
+    #expect(marks.count == 1)
+    #expect(marks.first?.text.contains("\"news\"") == true)
+    // What was shared before is not new, whatever it is called and wherever it stands.
+    let renamed = PlanFile(webSocket: Array(new.webSocket.reversed()))
+    #expect(try ConfigurationComparison(new, renamed).marks.isEmpty)
+    #expect(try ConfigurationComparison(new, old).marks.isEmpty)
+  }
+
+  @Test func `a route that is new and opens the publish API is marked`() throws {
+    let new = PlanFile(http: ["path: a/, publish: {groups: [x], anonymous: true}"])
+    #expect(try ConfigurationComparison(PlanFile(), new).markKinds.contains(.publishOpened))
+  }
+
+  @Test func `a looser route in front of a stricter one is marked with a path that it takes`() throws {
+    let strict = "path: \"ws/<slug:x>/\", consumer: echo, auth: users"
+    let comparison = try ConfigurationComparison(
+      PlanFile(webSocket: [strict]), PlanFile(webSocket: ["path: ws/open/, consumer: echo", strict]))
+    #expect(comparison.markKinds == [.authRemoved])
+    #expect(comparison.marks.first?.example == "ws/open/")
+  }
+
+  @Test func `a rule about a capture is the same where the captures are`() throws {
+    let keys = "consumer: echo, auth: users, require: {rooms: \"{room}\"}"
+    let old = PlanFile(webSocket: ["path: \"ws/<slug:room>/\", \(keys)"])
+    let same = PlanFile(webSocket: ["re_path: '^ws/(?P<room>[-a-zA-Z0-9_]+)/$', \(keys)"])
+    #expect(try ConfigurationComparison(old, same).marks.isEmpty)
+    let other = PlanFile(webSocket: ["re_path: '^ws/(?P<room>[-a-zA-Z0-9_])[-a-zA-Z0-9_]*/$', \(keys)"])
+    #expect(try ConfigurationComparison(old, other).markKinds == [.requireWeaker])
+  }
+}
