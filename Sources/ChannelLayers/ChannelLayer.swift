@@ -1,3 +1,5 @@
+package import Transport
+
 /// Carries events to the sessions of a group: on this reactor, on the others, and in other processes.
 ///
 /// This is a reactor's end of a layer: confined to the reactor it was made for, and made once for each. Every event ends in
@@ -39,12 +41,37 @@ package protocol ChannelLayer: AnyObject {
   /// - Returns: nil if the group keeps no history.
   func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
     -> HistorySlice?
+
+  /// How far the events of recorded groups were delivered here.
+  var deliveredPositions: [String: EventPosition] { get }
+
+  /// The groups that are subscribed to although nobody is in them any more, and since when.
+  var idleGroups: [String: MonotonicTime] { get }
+
+  /// Goes on where a reactor of another process was, before the first subscription. To be called for each that this one takes the place of.
+  func resume(_ state: LayerState.Groups)
+
+  /// A session has joined a group for which it was `resubscribe`d. All sessions that join so, also those of other reactors of that process,
+  /// do so in one turn.
+  ///
+  /// - Parameter position: how far the group's events were delivered to it.
+  func resumed(_ membership: Membership, at position: EventPosition)
+
+  /// Subscribes for a session that was subscribed in another process. Whether the layer is there does not matter: it will be. Must be
+  /// matched by one call of `unsubscribe`.
+  func resubscribe(to group: String)
 }
 
 extension ChannelLayer {
   package func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
     -> HistorySlice?
   { nil }
+
+  package var deliveredPositions: [String: EventPosition] { [:] }
+  package var idleGroups: [String: MonotonicTime] { [:] }
+  package func resume(_ state: LayerState.Groups) {}
+  package func resumed(_ membership: Membership, at position: EventPosition) {}
+  package func resubscribe(to group: String) { subscribe(to: group) { _ in } }
 
   package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
     history(of: group, behind: position, bytes: bytes, isContinued: false)

@@ -48,10 +48,38 @@ package protocol LayerBackend: AnyObject, Sendable {
 
   /// All orders that are kept; nil if the layer keeps none, or cannot be asked.
   func keptOrders() async -> [KeptOrder]?
+
+  /// What this process has written for others, under its names; nil where there are no others.
+  var remains: LayerRemains? { get }
+
+  /// Posts to the reactors what would be told to their members in a moment.
+  func tellAll()
+
+  /// What the process that takes this one's place needs of the layer; with the connections that are held. Nothing is changed.
+  func state() async -> LayerState
+
+  /// Whether all that was published here is sent.
+  var isSettled: Bool { get async }
+
+  /// Receives nothing any more: what others publish from here on waits for that process, or for `goOn`.
+  func hold() async
+
+  /// Fetches nothing more for now that would be lost with this process. Takes a few seconds at most.
+  func pause() async
+
+  /// Receives again what `pause` and `hold` have left.
+  func goOn() async
 }
 
 extension LayerBackend {
   package var records: (any SessionRecords)? { nil }
+  package var remains: LayerRemains? { nil }
+  package func tellAll() {}
+  package func state() async -> LayerState { LayerState(alias: alias) }
+  package var isSettled: Bool { get async { true } }
+  package func hold() async {}
+  package func pause() async {}
+  package func goOn() async {}
 }
 
 /// A reactor's end of a channel layer. Confined to the reactor.

@@ -9,14 +9,31 @@ package final class MemoryBackend: LayerBackend {
 
   /// - Parameters:
   ///   - history: nil if no group keeps one.
+  ///   - state: of the process that this one takes the place of.
   ///   - refused: called for each event that a reactor did not get because too much waits for it.
   package init(
-    alias: String, history: GroupHistory?, hasPresence: Bool, refused: @escaping @Sendable () -> Void = {}
+    alias: String, history: GroupHistory?, hasPresence: Bool, resuming state: LayerState? = nil,
+    refused: @escaping @Sendable () -> Void = {}
   ) {
     self.alias = alias
     self.history = history
-    hub = MemoryHub(refused: refused)
+    hub = MemoryHub(resuming: state, refused: refused)
     table = hasPresence ? PresenceTable() : nil
+    guard let state else { return }
+    history?.resume(state.histories)
+    table?.resume(state.presence)
+  }
+
+  package func state() async -> LayerState {
+    var state = LayerState(alias: alias)
+    hub.cipher.add(to: &state)
+    state.histories = history?.states ?? []
+    state.presence = table?.states ?? []
+    return state
+  }
+
+  package func tellAll() {
+    table?.announceNow()
   }
 
   package var isShared: Bool { false }

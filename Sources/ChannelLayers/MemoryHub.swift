@@ -14,12 +14,14 @@ package final class MemoryHub: Sendable {
   let ends = GroupEnds<Mail>()
 
   /// Makes the addresses of sessions.
-  let cipher = AddressCipher()
+  let cipher: AddressCipher
 
   /// Called for each event that a reactor did not get because too many messages wait for it.
   let refused: @Sendable () -> Void
 
-  package init(refused: @escaping @Sendable () -> Void = {}) {
+  /// - Parameter state: of the process that this one takes the place of.
+  package init(resuming state: LayerState? = nil, refused: @escaping @Sendable () -> Void = {}) {
+    cipher = AddressCipher(resuming: state)
     self.refused = refused
   }
 }

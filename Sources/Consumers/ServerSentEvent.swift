@@ -44,6 +44,12 @@ package struct ServerSentEvent {
     if let id { append("id: \(id)\n\n", to: stream) }
   }
 
+  /// Appends only the time after which the client connects again when the stream has ended, without an event.
+  package static func appendRetry(_ time: Duration, to stream: SharedBytes) {
+    let milliseconds = (time.wholeNanoseconds + 999_999) / 1_000_000
+    stream.append(Array("retry: \(milliseconds)\n\n".utf8).rawBytes)
+  }
+
   private static let lineFeed = UInt8(ascii: "\n")
   private static let carriageReturn = UInt8(ascii: "\r")
 

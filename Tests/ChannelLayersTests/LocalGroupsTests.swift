@@ -1,3 +1,4 @@
+import Bytes
 import LayerTestSupport
 import Testing
 
@@ -5,6 +6,52 @@ import Testing
 @testable import Transport
 
 struct LocalGroupsTests {
+  /// What the process that takes the place of this one's knows of its addresses.
+  private func handed(_ cipher: AddressCipher) throws -> AddressCipher {
+    var state = LayerState(alias: "default")
+    cipher.add(to: &state)
+    var writer = RecordWriter()
+    state.write(to: &writer)
+    return AddressCipher(resuming: try RecordReader.read(writer.bytes[...], as: LayerState.self))
+  }
+
+  @Test func `members of two reactors that meet on one keep their addresses, and nobody else gets them`()
+    throws
+  {
+    try onReactor { reactor in
+      let (route, renderer) = (TestRoute(), TypeRenderer())
+      func groups(_ number: Int, _ cipher: AddressCipher) -> LocalGroups {
+        LocalGroups(
+          reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: number, cipher: cipher))
+      }
+      func join(_ groups: LocalGroups, as number: MemberNumber? = nil) -> Membership {
+        groups.join(RecordingMember(), group: "room", route: route.id, renderer: renderer, number: number)
+      }
+      let first = AddressCipher()
+      let old = (groups(0, first), groups(1, first))
+      let was = (join(old.0), join(old.1))
+      #expect(was.0.number.slot == was.1.number.slot && was.0.number.serial == was.1.number.serial)
+      let addresses = [old.0.address(of: was.0), old.1.address(of: was.1)]
+
+      let second = try handed(first)
+      let one = groups(0, second)
+      one.reserve([was.1.number], lastSerial: old.1.lastSerial, of: 1)
+      one.reserve([was.0.number], lastSerial: old.0.lastSerial, of: 0)
+      let taken = [join(one, as: was.0.number), join(one, as: was.1.number)]
+      #expect(taken.map(one.address) == addresses)
+      #expect(zip(addresses, taken).allSatisfy { one.member(at: $0) === $1.member })
+      #expect(second.moved.reactors(of: taken[1].number) == [0])
+      #expect(second.moved.reactors(of: taken[0].number) == [])
+      #expect(!addresses.contains(one.address(of: join(one))))
+
+      // There are two again: what the second one gives away now is new, too.
+      let again = groups(1, try handed(second))
+      #expect(!addresses.contains(again.address(of: join(again))))
+      one.leave(taken[1])
+      #expect(one.member(at: addresses[1]) == nil && one.member(at: addresses[0]) != nil)
+    }
+  }
+
   @Test func `a close is for those who were there when it came`() throws {
     try onReactor { reactor in
       let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))

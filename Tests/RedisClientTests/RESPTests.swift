@@ -45,6 +45,37 @@ struct RESPTests {
     }
   }
 
+  @Test func `another decoder goes on wherever one has stopped`() throws {
+    let nested = "*3\r\n+a\r\n*2\r\n-ERR b\r\n$3\r\nc\r\n\r\n*-1\r\n"
+    let all = Array((Self.examples.map(\.0).joined() + nested).utf8)
+    var whole = RESPDecoder()
+    whole.append(all)
+    let expected = try whole.rest()
+    for cut in 0...all.count {
+      var (one, other) = (RESPDecoder(), RESPDecoder())
+      one.append(all[..<cut])
+      let first = try one.rest()
+      other.append(try #require(one.unread))
+      other.append(all[cut...])
+      #expect(try first + other.rest() == expected)
+      #expect(other.unread == [])
+    }
+  }
+
+  @Test func `no other decoder goes on with a string that is not kept`() throws {
+    var limits = RESPDecoder.Limits()
+    limits.string = 4
+    var decoder = RESPDecoder(limits: limits)
+    for text in ["*2\r\n$5\r\nab", "cde\r\n"] {
+      decoder.append(Array(text.utf8))
+      #expect(try decoder.next() == nil)
+      #expect(decoder.unread == nil)
+    }
+    decoder.append(Array(":1\r\n".utf8))
+    #expect(try decoder.next() == .array([.oversized(5), .integer(1)]))
+    #expect(decoder.unread == [])
+  }
+
   @Test(arguments: [
     "x\r\n", ":a\r\n", ":\r\n", "$a\r\n", "$-2\r\n", "$99999999999999\r\n", "*99999999999\r\n", "*-5\r\n",
     "$1\r\nabc\r\n", "+a\rb\r\n", "\r\n", String(repeating: "*1\r\n", count: 17),
@@ -131,5 +162,14 @@ extension RESPDecoder.Limits {
     self.depth = depth
     self.elements = elements
     self.string = string
+  }
+}
+
+extension RESPDecoder {
+  /// All values that are complete.
+  fileprivate mutating func rest() throws -> [RESPValue] {
+    var values: [RESPValue] = []
+    while let value = try next() { values.append(value) }
+    return values
   }
 }

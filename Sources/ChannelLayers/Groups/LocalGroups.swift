@@ -25,7 +25,7 @@ public final class LocalGroups {
 
   private let reactor: Reactor
   private let addresses: SessionAddresses
-  private var directory = MemberDirectory()
+  private var directory: MemberDirectory
   private let buffers = BufferReserve()
   private var groups: [String: [Audience]] = [:]
   private var all = AudienceList()
@@ -36,6 +36,9 @@ public final class LocalGroups {
   package init(reactor: Reactor, addresses: SessionAddresses) {
     self.reactor = reactor
     self.addresses = addresses
+    directory = MemberDirectory(
+      home: UInt16(addresses.reactor),
+      lastSerial: addresses.cipher.moved.lastSerials[addresses.reactor] ?? 0)
   }
 
   package var groupCount: Int { groups.count }
@@ -88,11 +91,53 @@ public final class LocalGroups {
     return membership
   }
 
+  /// The last number that was given to a member.
+  package var lastSerial: UInt32 { directory.lastSerial }
+
+  /// Keeps the numbers of members that come from another process (`join(number:)`), so that nobody else gets them. To be called before any
+  /// member joins.
+  ///
+  /// - Parameters:
+  ///   - reactor: the one there that has them.
+  ///   - lastSerial: the last one that it has given away.
+  package func reserve(_ numbers: [MemberNumber], lastSerial: UInt32, of reactor: Int) {
+    directory.reserve(numbers)
+    if reactor == addresses.reactor { directory.lastSerial = lastSerial }
+    addresses.cipher.moved.note(lastSerial: lastSerial, of: reactor)
+    addresses.cipher.moved.add(
+      Set(numbers.lazy.map(\.home)).subtracting([directory.home]), on: addresses.reactor)
+  }
+
+  /// Whether it has not left.
+  package func holds(_ membership: Membership) -> Bool { directory[membership.number] === membership }
+
+  /// Adds a session with the number that it had in another process, so that its address stays the same.
+  ///
+  /// - Parameter number: one of those that are reserved; nil for a new one.
+  package func join(
+    _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer,
+    number: MemberNumber?
+  ) -> Membership {
+    guard let number, directory.takeReserved(number) else {
+      return join(member, group: group, route: route, renderer: renderer)
+    }
+    let membership = audience(of: group, route, renderer).add(member, number: number)
+    directory.add(membership)
+    return membership
+  }
+
   /// Adds the session to no group: it has an address then, whatever groups it joins and leaves.
   package func joinAlone(
     _ member: any GroupMember, route: ObjectIdentifier, renderer: any EventRenderer
   ) -> Membership {
     join(member, group: Self.nowhere, route: route, renderer: renderer)
+  }
+
+  /// The same with the number that it had in another process.
+  package func joinAlone(
+    _ member: any GroupMember, route: ObjectIdentifier, renderer: any EventRenderer, number: MemberNumber?
+  ) -> Membership {
+    join(member, group: Self.nowhere, route: route, renderer: renderer, number: number)
   }
 
   /// No group can have this name.

@@ -23,6 +23,15 @@ package final class HistoryMemory: Sendable {
     histories.withLock { $0.append(history) }
   }
 
+  /// A layer is not used any more: its events are forgotten.
+  package func unregister(_ history: GroupHistory) {
+    histories.withLock { $0.removeAll { $0 === history } }
+    for group in history.all() {
+      add(-group.dropOldest(.max))
+      history.forgetIfEmpty(group)
+    }
+  }
+
   /// Forgets the events and groups of all layers that are too old. To be called every few seconds, on a thread without connections.
   package func forgetOld(at now: MonotonicTime = .now) {
     for history in histories.withLock({ $0 }) { history.forgetOld(at: now) }

@@ -11,7 +11,7 @@ package final class RecordedGroup: Sendable {
   package let limits: HistoryConfiguration
   private let age: UInt64
   private let memory: HistoryMemory
-  private let state: Mutex<State>
+  private let state: Mutex<Kept>
   /// The reactors that read it.
   private let readers = Mutex<[Reader]>([])
 
@@ -29,7 +29,7 @@ package final class RecordedGroup: Sendable {
     var stamp: UInt64
   }
 
-  private struct State {
+  private struct Kept {
     var epoch: UInt32
     /// The offset of the last event, which may not be kept any more.
     var lastOffset: UInt64 = 0
@@ -65,7 +65,7 @@ package final class RecordedGroup: Sendable {
     self.limits = limits
     self.memory = memory
     age = limits.age.wholeNanoseconds
-    state = Mutex(State(epoch: Self.newEpoch(), lastPublished: now))
+    state = Mutex(Kept(epoch: Self.newEpoch(), lastPublished: now))
   }
 
   /// Returns a random epoch. It is never 0, and is very unlikely to equal an earlier one.
@@ -93,7 +93,7 @@ package final class RecordedGroup: Sendable {
   }
 
   /// - Returns: the change of the used memory, in bytes.
-  private func add(_ event: Event, at time: MonotonicTime, stamp: UInt64, to state: inout State) -> Int {
+  private func add(_ event: Event, at time: MonotonicTime, stamp: UInt64, to state: inout Kept) -> Int {
     var freed = 0
     while state.items.count >= limits.messages + Self.slack { freed += state.removeFirst() }
     state.lastOffset += 1
@@ -104,7 +104,7 @@ package final class RecordedGroup: Sendable {
     return size - freed
   }
 
-  private func removeOld(from state: inout State, at now: MonotonicTime, keptOn time: UInt64 = 0) -> Int {
+  private func removeOld(from state: inout Kept, at now: MonotonicTime, keptOn time: UInt64 = 0) -> Int {
     var freed = 0
     while let first = state.items.first, first.time.nanoseconds &+ age &+ time <= now.nanoseconds {
       freed += state.removeFirst()
@@ -124,6 +124,31 @@ package final class RecordedGroup: Sendable {
   /// Removes old events, which are kept for `time` longer than their age.
   func trim(at now: MonotonicTime, keptOn time: Duration) {
     memory.add(state.withLock { removeOld(from: &$0, at: now, keptOn: time.wholeNanoseconds) })
+  }
+
+  // MARK: - In another process
+
+  var handedState: State {
+    var handed = State(name: name)
+    state.withLock { state in
+      (handed.epoch, handed.lastOffset) = (state.epoch, state.lastOffset)
+      handed.lastPublished = state.lastPublished.nanoseconds
+      handed.items = state.items.map { State.Item($0.event, at: $0.time.nanoseconds) }
+    }
+    return handed
+  }
+
+  /// Goes on where another process has left the history, before the first event.
+  func resume(_ handed: State) {
+    let bytes = state.withLock { state in
+      state.epoch = handed.epoch
+      state.lastOffset = handed.lastOffset - UInt64(handed.items.count)
+      state.lastPublished = MonotonicTime(nanoseconds: handed.lastPublished)
+      return handed.items.reduce(0) {
+        $0 + add($1.event, at: MonotonicTime(nanoseconds: $1.time), stamp: 0, to: &state)
+      }
+    }
+    memory.add(bytes)
   }
 
   // MARK: - Reading

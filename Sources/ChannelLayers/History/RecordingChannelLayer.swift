@@ -1,3 +1,4 @@
+import GatewayConfig
 package import Transport
 
 /// One reactor's channel layer with histories. Calls for groups without a history go directly to the wrapped layer.
@@ -22,6 +23,8 @@ package final class RecordingChannelLayer: ChannelLayer {
   private var publishing = Tickets<Published>()
   private let reactor: Reactor
   private var sweeping: Timer?
+  /// How far the reactor of another process had come, of which this one takes the place; until the group is subscribed to.
+  private var handed: [String: EventPosition] = [:]
   /// The number of readers whose last member has left.
   private var idleCount = 0
 
@@ -53,10 +56,54 @@ package final class RecordingChannelLayer: ChannelLayer {
       for group in wake?.take() ?? [] { readers[group]?.deliver(to: groups) }
     case .subscribed(let group, let outcome):
       guard let reader = readers[group], !reader.isOpen else { return }
-      if outcome == .active { open(reader) } else { refuse(reader) }
+      if outcome == .active {
+        open(reader)
+      } else if reader.isResumed {
+        askAgain(for: reader)
+      } else {
+        refuse(reader)
+      }
     case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
     case .published(let ticket, let published): publishing.redeem(ticket)?(published)
     }
+  }
+
+  package var deliveredPositions: [String: EventPosition] {
+    // Those of the process before hold until the group is there again, for the members that it was taken over with.
+    readers.compactMapValues { $0.position ?? ($0.isResumed ? handed[$0.group.name] : nil) }
+  }
+
+  package func resume(_ state: LayerState.Groups) {
+    handed.merge(state.delivered) { known, other in
+      // Where two reactors' members meet, nobody misses anything: `resumed` is told who has had more.
+      known.epoch == other.epoch && known.offset < other.offset ? known : other
+    }
+    for (group, since) in state.idle { listen(to: group, idleSince: since) }
+  }
+
+  package var idleGroups: [String: MonotonicTime] { readers.compactMapValues(\.idleSince) }
+
+  /// Goes on listening to a group that nobody is in: what other programs publish to it is recorded by whoever listens.
+  private func listen(to group: String, idleSince since: MonotonicTime) {
+    if let known = readers[group]?.idleSince {
+      // Another reactor of that process has listened to it as well.
+      readers[group]?.idleSince = max(known, since)
+      return
+    }
+    guard recorder != nil, idleCount < Self.mostIdle, let limits = history.rules.limits(of: group) else {
+      return
+    }
+    let reader = readAgain(group, limits)
+    reader.subscriptions = 0
+    idle(reader, since: since)
+  }
+
+  package func resumed(_ membership: Membership, at position: EventPosition) {
+    guard let reader = readers[membership.group],
+      let begin = reader.position ?? handed[membership.group], begin.epoch == position.epoch,
+      begin.offset < position.offset
+    else { return }
+    reader.skip(for: membership, upTo: position)
   }
 
   // MARK: - Publishing
@@ -109,11 +156,7 @@ package final class RecordingChannelLayer: ChannelLayer {
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     if let reader = readers[group] {
-      reader.subscriptions += 1
-      if reader.subscriptions == 1 {
-        reader.idleSince = nil
-        idleCount -= 1
-      }
+      use(reader)
       if reader.isOpen { completed(.active) } else { reader.waiting.append(completed) }
       return
     }
@@ -132,11 +175,60 @@ package final class RecordingChannelLayer: ChannelLayer {
     }
   }
 
+  package func resubscribe(to group: String) {
+    if let reader = readers[group] {
+      use(reader)
+      // Somebody who has waited for the group may have come first.
+      reader.isResumed = true
+      return
+    }
+    guard let limits = history.rules.limits(of: group) else { return layer.resubscribe(to: group) }
+    _ = readAgain(group, limits)
+  }
+
+  /// Makes a reader with one subscription, in the place of one in another process.
+  private func readAgain(_ group: String, _ limits: HistoryConfiguration) -> GroupReader {
+    let reader = GroupReader(history.acquire(group, limits)) { _ in }
+    reader.isResumed = true
+    readers[group] = reader
+    layer.resubscribe(to: group)
+    if let recorder { recorder.change(.wanted(group: group, reactor: number)) } else { open(reader) }
+    return reader
+  }
+
+  /// Counts one more subscription of a reader that is there.
+  private func use(_ reader: GroupReader) {
+    reader.subscriptions += 1
+    guard reader.idleSince != nil else { return }
+    reader.idleSince = nil
+    idleCount -= 1
+  }
+
+  /// Asks for a history again that its members have had in another process.
+  private func askAgain(for reader: GroupReader) {
+    let timer = reactor.timer { [weak self, weak reader] in
+      guard let self, let reader, readers[reader.group.name] === reader, !reader.isOpen else { return }
+      recorder?.change(.wanted(group: reader.group.name, reactor: number))
+    }
+    reader.again = timer
+    timer.schedule(after: Self.pauseBeforeAgain)
+  }
+
+  private static let pauseBeforeAgain = Duration.milliseconds(500)
+
   /// Begins to deliver the group's new events. Earlier events are for replays.
   private func open(_ reader: GroupReader) {
     guard let wake else { return }
     reader.group.add(RecordedGroup.Reader(number: number, wake: wake))
-    reader.begin()
+    // Whoever comes later begins with what is new: nothing was delivered here since that position.
+    let known = reader.isResumed ? handed.removeValue(forKey: reader.group.name) : nil
+    if let known, reader.group.last.epoch == known.epoch {
+      // What was published since then is still to be delivered.
+      reader.begin(behind: known)
+      wake.add(reader.group.name)
+    } else {
+      reader.begin()
+    }
     for completed in reader.takeWaiting() { completed(.active) }
   }
 
@@ -149,6 +241,7 @@ package final class RecordingChannelLayer: ChannelLayer {
 
   private func forget(_ reader: GroupReader, _ outcome: Subscription?) {
     readers[reader.group.name] = nil
+    reader.again?.cancel()
     reader.group.removeReader(number)
     history.release(reader.group)
     guard let outcome else { return }
@@ -159,13 +252,20 @@ package final class RecordingChannelLayer: ChannelLayer {
     guard let reader = readers[group] else { return layer.unsubscribe(from: group) }
     reader.subscriptions -= 1
     guard reader.subscriptions == 0 else { return }
-    guard recorder != nil, reader.isOpen, idleCount < Self.mostIdle else { return close(reader) }
-    reader.idleSince = reactor.now
+    // The history of one that takes the place of another one comes as soon as it can.
+    guard recorder != nil, reader.isOpen || reader.isResumed, idleCount < Self.mostIdle else {
+      return close(reader)
+    }
+    idle(reader, since: reactor.now)
+  }
+
+  private func idle(_ reader: GroupReader, since time: MonotonicTime) {
+    reader.idleSince = time
     idleCount += 1
     guard sweeping == nil else { return }
     let timer = reactor.timer { [weak self] in self?.sweep() }
     sweeping = timer
-    timer.schedule(after: Self.linger)
+    timer.schedule(after: max(.zero, (time + Self.linger).since(reactor.now)))
   }
 
   private func close(_ reader: GroupReader) {
@@ -224,6 +324,11 @@ private final class GroupReader {
   /// The position of the last delivered event; nil until the reader is open.
   private(set) var position: EventPosition?
   private var isDelivering = false
+  /// Whether it takes the place of one in another process: its members are in the group, whether or not the history is there yet.
+  var isResumed = false
+  var again: Timer?
+  /// Members that have had some of the next events in another process, and the last of them.
+  private var ahead: [(membership: Membership, position: EventPosition)] = []
 
   init(_ group: RecordedGroup, waiting: @escaping (Subscription) -> Void) {
     self.group = group
@@ -234,11 +339,29 @@ private final class GroupReader {
 
   func begin() {
     position = group.last
+    ahead = []
+  }
+
+  func begin(behind known: EventPosition) {
+    position = known
   }
 
   func takeWaiting() -> [(Subscription) -> Void] {
     defer { waiting = [] }
     return waiting
+  }
+
+  /// Passes a member over until its events are new to it.
+  func skip(for membership: Membership, upTo position: EventPosition) {
+    ahead.append((membership, position))
+  }
+
+  private func deliver(_ event: Event, passingOverIn groups: LocalGroups) {
+    ahead.removeAll { membership, last in
+      guard let position = event.position, position.epoch == last.epoch else { return true }
+      return position.offset > last.offset || !groups.holds(membership)
+    }
+    groups.deliver([event], to: group.name, except: ahead.map(\.membership))
   }
 
   /// Delivers all events after the last delivered one. If some of them are not kept any more, members with numbered frames get a
@@ -250,7 +373,11 @@ private final class GroupReader {
     while let position {
       let slice = group.read(behind: position, bytes: Self.portion, at: nil, skipsRepeated: true)
       if slice.isGap { groups.deliver(.history(behind: slice.start, isGap: true), to: group.name) }
-      for event in slice.events { groups.deliver(event, to: group.name) }
+      if ahead.isEmpty {
+        for event in slice.events { groups.deliver(event, to: group.name) }
+      } else {
+        for event in slice.events { deliver(event, passingOverIn: groups) }
+      }
       self.position = slice.end
       if slice.isLast { return }
     }

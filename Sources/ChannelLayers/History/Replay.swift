@@ -48,6 +48,12 @@ package final class Replay: EventRenderer {
     if case .behind(let position) = start { self.position = position }
   }
 
+  /// Where the next part begins: nil for the first kept event; and whether a part was sent.
+  package var progress: (position: EventPosition?, hasBegun: Bool) {
+    get { (position, hasBegun) }
+    set { (position, hasBegun) = newValue }
+  }
+
   package func render(_ event: Event, for receiver: EventReceiver?, into frames: SharedBytes) -> Rendering {
     event.position == nil ? renderer.render(event, for: receiver, into: frames) : .ignored
   }

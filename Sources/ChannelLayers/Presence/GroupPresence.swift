@@ -85,6 +85,31 @@ package struct GroupPresence {
     isSynced && isUsed && !(changed.isEmpty && lingering.isEmpty && wanting.isEmpty)
   }
 
+  // MARK: - In another process
+
+  func state(of group: String) -> State {
+    var state = State(group: group)
+    state.announced = users.filter(\.value.isAnnounced).map(\.key.text)
+    (state.anonymous, state.pass) = (announcedAnonymous, pass)
+    return state
+  }
+
+  /// Knows whom the members know of. Who does not come back in a moment has left.
+  mutating func resume(_ state: State, at now: Instant) {
+    (announcedAnonymous, pass) = (state.anonymous, state.pass)
+    for user in state.announced {
+      let name = ExactText(text: user)
+      update(name, at: now) { $0.isAnnounced = true }
+      first.insert(name)
+    }
+  }
+
+  /// A session of another process goes on here; it has the list already.
+  mutating func resume(_ user: ExactText?, on reactor: Int) {
+    _ = join(user, on: reactor)
+    wanting.remove(reactor)
+  }
+
   // MARK: - Sessions of this process
 
   /// - Returns: the number of the notice with the list for the session.

@@ -36,6 +36,24 @@ package final class LocalPresence {
     return member
   }
 
+  /// Adds a session that was in the group's presence in another process.
+  ///
+  /// - Parameters:
+  ///   - number: of its place among those who hear of presence.
+  ///   - waits: whether it waits for the list.
+  package func resume(
+    _ session: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer,
+    user: String?, number: MemberNumber?, waits: Bool
+  ) -> PresentMember {
+    let membership = groups.join(
+      session, group: Self.hearers(of: group), route: route, renderer: renderer, number: number)
+    let user = user.map { ExactText(text: $0) }
+    table.resume(group, user, on: reactor)
+    let member = PresentMember(membership, group: group, user: user, presence: self)
+    if waits { member.askForList() }
+    return member
+  }
+
   /// The receivers of a group's presence form a group of their own, with a name that no other group can have, because not all
   /// members of the group receive presence.
   private static func hearers(of group: String) -> String { "\(group):presence" }
@@ -84,6 +102,9 @@ package final class PresentMember {
     self.user = user
     self.presence = presence
   }
+
+  /// Its number among those who hear of presence, and whether it waits for the list.
+  package var handed: (number: MemberNumber, waits: Bool) { (membership.number, pass != nil) }
 
   /// Asks for the list. Several calls before the list arrives count as one.
   package func askForList() {

@@ -14,6 +14,8 @@ package final class PresenceTable: Sendable {
   private let stripes = Striped<[String: GroupPresence]>([:])
   private let ends = Mutex<[Int: Mailbox<[PresenceNews]>]>([:])
   private let queue = Mutex<[String]>([])
+  /// What the members of groups knew in another process, until the first of them is here.
+  private let handed = Mutex<[String: GroupPresence.State]>([:])
   /// Groups since the start.
   private let groupCount = Atomic<Int>(0)
   private let arrivals: AsyncStream<Void>
@@ -52,7 +54,7 @@ package final class PresenceTable: Sendable {
   private func update<Result>(_ group: String, _ change: (inout GroupPresence) -> Result) -> Result {
     let isShared = changedHere != nil
     let (result, isNew) = stripes[group].part.withLock { groups in
-      var presence = groups.removeValue(forKey: group) ?? newGroup()
+      var presence = groups.removeValue(forKey: group) ?? newGroup(group)
       let result = change(&presence)
       // If other processes may have sessions in the group, it is kept until they are notified that none is left here.
       let isNew = !presence.isQueued && presence.isSynced && presence.isUsed
@@ -64,8 +66,43 @@ package final class PresenceTable: Sendable {
     return result
   }
 
-  private func newGroup() -> GroupPresence {
-    GroupPresence(isShared: changedHere != nil, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
+  private func newGroup(_ group: String) -> GroupPresence {
+    var presence = GroupPresence(
+      isShared: changedHere != nil, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
+    // Hardly ever is there one.
+    if let state = handed.withLock({ $0.isEmpty ? nil : $0.removeValue(forKey: group) }) {
+      presence.resume(state, at: .now)
+    }
+    return presence
+  }
+
+  // MARK: - In another process
+
+  /// What the members of all groups know of each other.
+  package var states: [GroupPresence.State] {
+    stripes.all.flatMap { stripe in
+      stripe.part.withLock { groups in
+        groups.filter(\.value.isUsed).map { $0.value.state(of: $0.key) }
+      }
+    }
+  }
+
+  /// Takes over what another process knew, before the first session comes.
+  package func resume(_ states: [GroupPresence.State]) {
+    handed.withLock { handed in
+      for state in states { handed[state.group] = state }
+    }
+  }
+
+  /// The session of another process goes on here.
+  func resume(_ group: String, _ user: ExactText?, on reactor: Int) {
+    defer { changedHere?(group) }
+    update(group) { $0.resume(user, on: reactor) }
+  }
+
+  /// Tells what is still to be told, instead of in a moment: before its state is taken.
+  package func announceNow() {
+    announce(at: .now)
   }
 
   private func enqueue(_ groups: [String]) {

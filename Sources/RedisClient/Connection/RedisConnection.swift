@@ -2,7 +2,9 @@ package import NIOCore
 
 /// One open connection to a Redis server. It is logged in, and its database is selected.
 package struct RedisConnection: Sendable {
-  private let channel: any Channel
+  let channel: any Channel
+  /// Whether another program of this process has had it before.
+  package internal(set) var isAdopted = false
   private let end: RedisConnectionEnd
 
   /// How long Redis may take to answer a command that does not wait on purpose.
@@ -62,7 +64,10 @@ package struct RedisConnection: Sendable {
   /// Turns the connection into one for subscriptions: `received` is called on the event loop with each message.
   package func subscribe(_ received: @escaping @Sendable (RESPValue) -> Void) async throws {
     try await channel.eventLoop.submit {
-      try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self).subscribe(received)
+      let handler = try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
+      handler.subscribe(received)
+      // One that another process has had waits for this.
+      handler.resume(channel)
     }.get()
   }
 
@@ -91,7 +96,7 @@ package struct RedisConnection: Sendable {
   package var isPaused: Bool { handler?.isPaused ?? false }
 
   /// Nil once the channel is closed.
-  private var handler: RedisConnectionHandler? {
+  var handler: RedisConnectionHandler? {
     try? channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
   }
 

@@ -65,6 +65,22 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     failure = usesTLS ? Self.endOfTLS : Self.endWithoutTLS
   }
 
+  /// Goes on with a connection of another process. Nothing is handled before `subscribe`.
+  ///
+  /// - Parameter unread: what that one has received and not handled.
+  init(unread: [UInt8]) {
+    usesTLS = false
+    failure = .disconnected
+    (hasReceived, isPaused) = (true, true)
+    decoder.append(unread)
+  }
+
+  /// What was received and is not handled yet. Nil where another process cannot go on: with TLS, while an answer is awaited, and while
+  /// something too long is skipped.
+  var unread: [UInt8]? {
+    usesTLS || isClosing || !waiting.isEmpty ? nil : decoder.unread
+  }
+
   /// The failure if a connection with TLS ends before anything was received.
   private static let endOfTLS = RedisFailure.cannotConnect(
     "the server closed the TLS connection: it may require a client certificate")

@@ -172,7 +172,7 @@ package struct RedisConnector: Sendable {
 
   /// Waits until the channel is open and its TLS handshake is completed, or the task is cancelled. So a TLS failure is reported here,
   /// before the first request.
-  private static func wait(for opening: EventLoopFuture<any Channel>) async throws -> RedisConnection {
+  static func wait(for opening: EventLoopFuture<any Channel>) async throws -> RedisConnection {
     let promise = opening.eventLoop.makePromise(of: RedisConnection.self)
     opening.flatMap { channel in
       // The channel was connected in this turn of the event loop, so nothing can have closed it yet.

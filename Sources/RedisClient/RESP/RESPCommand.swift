@@ -11,12 +11,8 @@ public struct RESPCommand: Sendable, Hashable {
   }
 
   package func append(to bytes: inout [UInt8]) {
-    bytes.append(contentsOf: "*\(arguments.count)\r\n".utf8)
-    for argument in arguments {
-      bytes.append(contentsOf: "$\(argument.bytes.count)\r\n".utf8)
-      bytes.append(contentsOf: argument.bytes)
-      bytes.append(contentsOf: "\r\n".utf8)
-    }
+    bytes.appendRESP(line: "*\(arguments.count)")
+    for argument in arguments { bytes.appendRESP(string: argument.bytes) }
   }
 }
 

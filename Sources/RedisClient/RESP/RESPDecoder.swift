@@ -24,13 +24,13 @@ struct RESPDecoder {
   }
 
   /// An array whose elements are arriving.
-  private struct Open {
+  struct Open {
     var missing: Int
     var elements: [RESPValue] = []
   }
 
   /// A string whose bytes are arriving.
-  private struct OpenString {
+  struct OpenString {
     var length: Int
     /// For a string that is not kept: how many of its bytes are still to come.
     var unskipped: Int?
@@ -45,15 +45,15 @@ struct RESPDecoder {
   private static let largestIdleBuffer = 256 * 1024
 
   private let limits: Limits
-  private var bytes: [UInt8] = []
-  private var position = 0
+  private(set) var bytes: [UInt8] = []
+  private(set) var position = 0
   /// The offset up to which no line end was found.
   private var searched = 0
-  private var open: [Open] = []
-  private var openString: OpenString?
+  private(set) var open: [Open] = []
+  private(set) var openString: OpenString?
   private var elements = 0
   private var held = 0
-  private var fault: RESPFault?
+  private(set) var fault: RESPFault?
 
   init(limits: Limits = Limits()) {
     self.limits = limits
