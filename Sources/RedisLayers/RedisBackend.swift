@@ -23,21 +23,27 @@ package final class RedisBackend: LayerBackend {
   ///   - history: nil if no group keeps one.
   ///   - keepsRecords: whether views are told the ends of sessions.
   ///   - keepsOrders: whether orders that hold for a time are expected, so that the right to keep them is needed.
+  ///   - state: of the process that this one takes the place of.
   ///   - obeysOrders: whether those that other processes keep are read, if the user has the right to do so.
   package init(
     alias: String, _ configuration: RedisLayerConfiguration, history: GroupHistory?, hasPresence: Bool,
     keepsRecords: Bool = false, keepsOrders: Bool = false, obeysOrders: Bool = false,
+    resuming state: LayerState? = nil,
     on group: MultiThreadedEventLoopGroup, log: Logger
   ) {
     self.alias = alias
     self.history = history
     self.keepsOrders = keepsOrders
     self.obeysOrders = obeysOrders
-    let hub = RedisHub(alias: alias, configuration, on: group, log: log)
+    let hub = RedisHub(alias: alias, configuration, resuming: state, on: group, log: log)
     self.hub = hub
     recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
-    redisRecords = keepsRecords ? RedisRecords(alias: alias, configuration, on: group, log: log) : nil
-    redisPresence = hasPresence ? RedisPresence(alias: alias, configuration, on: group, log: log) : nil
+    redisRecords =
+      keepsRecords
+      ? RedisRecords(alias: alias, configuration, resuming: state?.records ?? [], on: group, log: log) : nil
+    redisPresence =
+      hasPresence
+      ? RedisPresence(alias: alias, configuration, resuming: state, on: group, log: log) : nil
   }
 
   package var isShared: Bool { true }
@@ -78,6 +84,51 @@ package final class RedisBackend: LayerBackend {
       tasks.addTask { await self.redisRecords?.run() }
       tasks.addTask { await self.recorder?.run() }
     }
+  }
+
+  package func state() async -> LayerState {
+    var state = LayerState(alias: alias)
+    hub.identity.sessions.add(to: &state)
+    state.names = [hub.identity.id] + (redisPresence.map { [$0.id] } ?? [])
+    state.members = await hub.members
+    state.presence = redisPresence?.table.states ?? []
+    state.records = await redisRecords?.handed ?? []
+    state.receivers = await hub.handedReceivers
+    state.remains = remains
+    return state
+  }
+
+  package var remains: LayerRemains? {
+    var remains = LayerRemains(in: alias, hub.configuration)
+    // Subscriptions end with their connection.
+    if hub.configuration.layout == .core { remains.process = hub.identity.id }
+    remains.presence = redisPresence?.id ?? ""
+    remains.records = redisRecords?.id ?? ""
+    return remains
+  }
+
+  package func tellAll() {
+    redisPresence?.table.announceNow()
+  }
+
+  package func hold() async { await hub.holdReceivers() }
+
+  package var isSettled: Bool {
+    get async {
+      // The history uses the hub.
+      guard await recorder?.isSettled != false, await hub.isSettled else { return false }
+      return await redisRecords?.isSettled != false
+    }
+  }
+
+  package func pause() async {
+    await hub.pause()
+    await redisRecords?.pause()
+  }
+
+  package func goOn() async {
+    await hub.goOn()
+    await redisRecords?.goOn()
   }
 
   package func settle(within time: Duration) async {

@@ -80,6 +80,16 @@ final class RedisChannelLayer: ChannelLayer {
     hub.change(.wanted(group: group, reactor: reactor))
   }
 
+  func resubscribe(to group: String) {
+    var entry = wanted[group] ?? Wanted()
+    entry.count += 1
+    entry.isActive = true
+    wanted[group] = entry
+    guard entry.count == 1 else { return }
+    if let end { hub.ends.add(end, to: group) }
+    hub.change(.wanted(group: group, reactor: reactor))
+  }
+
   func unsubscribe(from group: String) {
     guard var entry = wanted[group] else { return }
     entry.count -= 1

@@ -39,6 +39,13 @@ actor RedisHub: LinkOwner {
   nonisolated private let loop: any EventLoop
   /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
+  /// Whether no message is fetched for now, and how many fetches are under way all the same.
+  var isPaused = false
+  var fetches = 0
+  /// Whether subscriptions are not read, so that what comes waits in the sockets.
+  private(set) var isHeld = false
+  /// Batches of events that are being sent.
+  private var carrying = 0
   /// Wakes the carrier of events. Cancelled by the next one, and by a stop.
   private var waking: Task<Void, Never>?
   /// Why a shard is not available; nil if no outage is known.
@@ -53,8 +60,8 @@ actor RedisHub: LinkOwner {
   }
 
   init(
-    alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
-    log: Logger
+    alias: String, _ configuration: RedisLayerConfiguration, resuming state: LayerState? = nil,
+    on group: MultiThreadedEventLoopGroup, log: Logger
   ) {
     self.alias = alias
     self.configuration = configuration
@@ -63,7 +70,7 @@ actor RedisHub: LinkOwner {
     let loop = group.next()
     executor = loop.executor
     self.loop = loop
-    identity = RedisIdentity(configuration)
+    identity = RedisIdentity(configuration, resuming: state)
     codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
     readsOrders = configuration.layout == .core
     switch configuration.layout {
@@ -76,8 +83,12 @@ actor RedisHub: LinkOwner {
       placement = GroupPlacement(count: configuration.hosts.count, prefix: pubSub.groupPrefix)
     }
     availability = ShardAvailability(count: configuration.hosts.count)
-    shards = configuration.hosts.map { [life] in
-      RedisShard(connector: RedisConnector(host: $0, eventLoop: loop), layer: alias, life: life, log: log)
+    for member in state?.members ?? [] { interest.resume(member, shard: placement.shard(of: member.group)) }
+    // They are those of the same servers: see `LayerState.place`.
+    shards = configuration.hosts.enumerated().map { [life] shard, host in
+      RedisShard(
+        connector: RedisConnector(host: host, eventLoop: loop), layer: alias, life: life, log: log,
+        receivingOn: state?.receivers[shard])
     }
   }
 
@@ -110,6 +121,7 @@ actor RedisHub: LinkOwner {
   func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
     self.reactors = reactors
     bursts = reactors.map { _ in .init() }
+    interest.fold(onto: reactors.count)
     self.history = history
   }
 
@@ -211,7 +223,9 @@ actor RedisHub: LinkOwner {
         // Events without room go first, so this runs without a new event, too.
         let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
+        carrying += 1
         await layout.publish(batch, from: self)
+        carrying -= 1
       } while !isEmpty
     }
   }
@@ -226,20 +240,86 @@ actor RedisHub: LinkOwner {
     }
   }
 
+  // MARK: - Before another process
+
+  /// Whether nothing that was published is still to be sent.
+  var isSettled: Bool { events.isEmpty && carrying == 0 && layout.isSettled }
+
+  /// What the process that takes this one's place needs.
+  var members: [LayerState.Member] { interest.members }
+
+  /// Fetches no more messages: those in the queues of this process wait there.
+  func pause() async {
+    isPaused = true
+    for shard in shards.indices where fetches > 0 { await layout.wake(shard, of: self) }
+    let end = ContinuousClock.now + Self.longestFetch
+    while fetches > 0, !isStopping, ContinuousClock.now < end {
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+  }
+
+  func goOn() {
+    isPaused = false
+    guard isHeld else { return }
+    isHeld = false
+    for shard in shards {
+      shard.receiver.heard()
+      shard.receiver.connection?.resumeReading()
+    }
+  }
+
+  /// Reads no more messages of subscriptions: what comes waits in the sockets, for the process that takes this one's place or for
+  /// `goOn`.
+  func holdReceivers() {
+    guard layout.receivesBySubscription else { return }
+    isHeld = true
+    for shard in shards { shard.receiver.connection?.pauseReading() }
+    postBursts()
+  }
+
+  /// The connections that are held and that another program can go on with, by shard. It opens others instead of the rest, and misses what
+  /// comes meanwhile.
+  var handedReceivers: [Int: HandedSocket] {
+    guard isHeld else { return [:] }
+    var handed: [Int: HandedSocket] = [:]
+    for (number, shard) in shards.enumerated() where shard.receiver.isUp {
+      handed[number] = shard.receiver.connection?.handedOver()
+      guard handed[number] == nil else { continue }
+      log.warning(
+        "the connection of subscriptions cannot be handed over: events without a history may be missed",
+        metadata: ["layer": "\(alias)", "host": "\(shard.connector.host)"])
+    }
+    return handed
+  }
+
+  /// Longer than Redis waits for a message.
+  private static let longestFetch = Duration.seconds(6)
+
+  /// Called before each fetch.
+  func waitWhilePaused() async {
+    while isPaused, !isStopping, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+  }
+
   // MARK: - To reactors
 
   func deliver(_ event: Event, to group: RedisGroup) {
     if let history, history.takes(event, of: group.name, by: self) { return }
     let weight = event.size
     for reactor in group.reactors { post(.toGroup(event, group.name), to: reactor, weight: weight) }
+    guard !group.handed.isEmpty else { return }
+    for reactor in group.handed.subtracting(group.reactors) {
+      post(.toGroup(event, group.name), to: reactor, weight: weight)
+    }
   }
 
   func deliver(_ event: Event, toAddress local: some StringProtocol) {
     // Of a session of this process that is there no more, or of nobody's.
-    guard let (reactor, member) = identity.sessions.member(of: local), reactor < reactors.count else {
-      return
+    guard let member = identity.sessions.member(of: local) else { return }
+    let home = Int(member.home)
+    if home < reactors.count { post(.toMember(event, member), to: home, weight: event.size) }
+    for reactor in identity.sessions.moved.reactors(of: member) where reactor < reactors.count {
+      post(.toMember(event, member), to: reactor, weight: event.size)
     }
-    post(.toMember(event, member), to: reactor, weight: event.size)
   }
 
   /// Posts to a reactor at the end of this turn of the event loop.

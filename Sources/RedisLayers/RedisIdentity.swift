@@ -7,15 +7,18 @@ struct RedisIdentity: Sendable {
   static let stripeCount = 4
 
   /// Different for each process.
-  let id = Self.newID()
+  let id: String
   /// `specific.ID-0!` and so on: the names of the queues without the prefix.
   let clients: [String]
   /// The prefix of the addresses of sessions.
   let addressPrefix: String
   /// Makes what follows the prefix.
-  let sessions = AddressCipher()
+  let sessions: AddressCipher
 
-  init(_ configuration: RedisLayerConfiguration) {
+  /// - Parameter state: of the process that this one takes the place of.
+  init(_ configuration: RedisLayerConfiguration, resuming state: LayerState? = nil) {
+    id = state?.names.first ?? Self.newID()
+    sessions = AddressCipher(resuming: state)
     clients = Self.clients(id)
     addressPrefix =
       switch configuration.layout {

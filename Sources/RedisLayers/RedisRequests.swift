@@ -50,6 +50,8 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
     case later
   }
 
+  var isEmpty: Bool { waiting.withLock { $0.requests.isEmpty } }
+
   /// - Returns: false if too many requests wait.
   func add(_ request: Request, waking: Waking = .now) -> Bool {
     let size = request.size

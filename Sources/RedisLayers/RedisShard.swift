@@ -1,6 +1,8 @@
 import GatewayConfig
 import Logging
 import RedisClient
+import Synchronization
+import Transport
 
 /// One of a layer's servers, and the connections to it.
 struct RedisShard {
@@ -19,7 +21,11 @@ struct RedisShard {
   let receiver: RedisLink<RedisConnection>
   var recent = RecentEvents()
 
-  init(connector: RedisConnector, layer alias: String, life: RedisLife, log: Logger) {
+  /// - Parameter handed: what another process has received on, and this one goes on with.
+  init(
+    connector: RedisConnector, layer alias: String, life: RedisLife, log: Logger,
+    receivingOn handed: HandedSocket? = nil
+  ) {
     self.connector = connector
     outage = OutageLog(
       log,
@@ -30,6 +36,10 @@ struct RedisShard {
       // One line says that all of the layer's servers are available.
       end: nil)
     commands = RedisLink(life, reporting: outage) { try await connector.connect() }
-    receiver = RedisLink(life, reporting: outage) { try await connector.connect() }
+    let first = Mutex(handed)
+    receiver = RedisLink(life, reporting: outage) {
+      guard let handed = first.withLock({ $0.take() }) else { return try await connector.connect() }
+      return try await connector.adopt(handed)
+    }
   }
 }

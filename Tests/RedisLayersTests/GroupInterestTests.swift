@@ -1,3 +1,4 @@
+import ChannelLayers
 import Testing
 
 @testable import RedisLayers
@@ -13,6 +14,24 @@ struct GroupInterestTests {
     #expect(interest.want("a", on: 2, shard: 0) == true)
     #expect(interest["a"]?.reactors == [0, 1, 2])
     #expect(interest.settle("a", isJoined: true) == [])
+  }
+
+  @Test
+  mutating func
+    `a group of another process is for those of its reactors who come, once they have had the time`()
+  {
+    interest.resume(LayerState.Member(of: "a", named: "g7", reactors: [0, 3]), shard: 0)
+    // There were four.
+    interest.fold(onto: 2)
+    #expect(interest["a"]?.handed == [0, 1])
+    #expect(interest.wanted(0).map(\.name) == ["a"])
+    #expect(interest.members.map { Set($0.reactors) } == [[0, 1]])
+    _ = interest.want("a", on: 0, shard: 0)
+    _ = interest.settle("a", isJoined: true)
+    #expect(interest.takeLeaving(0, at: start + .seconds(60)) == [])
+    #expect(interest["a"]?.handed == [] && interest["a"]?.reactors == [0])
+    interest.unwant("a", on: 0, at: start)
+    #expect(interest.takeLeaving(0, at: start + .seconds(6)).map(\.member) == ["g7"])
   }
 
   @Test mutating func `one that is refused is joined again for whoever wants it next`() {

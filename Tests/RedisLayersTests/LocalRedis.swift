@@ -1,5 +1,9 @@
 import Foundation
+import GatewayConfig
+import NIOPosix
+import RedisClient
 import TestSupport
+import Testing
 
 /// A redis-server of a test, on a Unix socket. It stores nothing.
 final class LocalRedis {
@@ -26,4 +30,16 @@ final class LocalRedis {
   deinit { if server.isRunning { kill(server.processIdentifier, SIGKILL) } }
 
   var socket: String { folder.path("s") }
+
+  /// A connection to it, which has just been started.
+  func connection() async throws -> RedisConnection {
+    let connector = RedisConnector(
+      host: RedisHost(.unix(path: socket)), eventLoop: MultiThreadedEventLoopGroup.singleton.next())
+    var opened: RedisConnection?
+    for _ in 0..<2000 where opened == nil {
+      opened = try? await connector.connect()
+      if opened == nil { try await Task.sleep(for: .milliseconds(10)) }
+    }
+    return try #require(opened)
+  }
 }

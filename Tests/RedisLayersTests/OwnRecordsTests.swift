@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Synchronization
 import Testing
@@ -94,6 +95,56 @@ struct OwnRecordsTests {
     var foreign = LotReading(.init(name: "q-0-k", kind: "k", lastSign: nil))
     foreign.rename("k", to: "m")
     #expect(foreign.lot.kind == "k")
+  }
+
+  /// As the next program in the process gets it.
+  private static func handed(_ own: OwnRecords) throws -> OwnRecords {
+    var writer = RecordWriter()
+    own.handed.write(to: &writer)
+    return OwnRecords(resuming: try RecordReader.read(writer.bytes[...]))
+  }
+
+  @Test mutating func `another program of the process goes on with the same lot`() throws {
+    keep("a")
+    keep("b")
+    keep("c", kind: "l")
+    _ = write()
+    own = try Self.handed(own)
+    #expect(own.identity == RecordsIdentity(id: "p"))
+    #expect(Set(own.names) == ["p-0-k", "p-0-l"])
+    // What nobody goes on with is read again: "c", whose session has ended.
+    #expect(own.parked == ["p-0-k": "k", "p-0-l": "l"])
+    keep("a")
+    keep("b", "2")
+    own.drop("a")
+    own.confirmInherited()
+    #expect(write() == ["p-0-k +b=2", "p-0-k -a"])
+  }
+
+  @Test
+  mutating func `a lot that was taken over meanwhile had the sessions that the other program goes on with`()
+    throws
+  {
+    keep("a")
+    _ = write()
+    own = try Self.handed(own)
+    keep("a")
+    #expect(own.lost("p-0-k") == ["a"])
+    #expect(own.parked == [:])
+    own.confirmInherited()
+    keep("b")
+    #expect(write() == ["p-1-k! +a=1 +b=1"])
+  }
+
+  @Test mutating func `a record that is kept in another lot by now is removed where it was found`() throws {
+    keep("a")
+    _ = write()
+    own = try Self.handed(own)
+    keep("a", kind: "l")
+    own.confirmInherited()
+    #expect(write() == ["p-0-l! +a=1"])
+    own.found(["a", "z"], in: "p-0-k", of: "k")
+    #expect(write() == ["p-0-k -a"])
   }
 
   @Test mutating func `one that is dropped before it is written leaves nothing`() {

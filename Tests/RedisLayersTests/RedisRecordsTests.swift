@@ -145,15 +145,7 @@ struct RedisRecordsTests {
 
   init() async throws {
     redis = try LocalRedis()
-    let connector = RedisConnector(
-      host: RedisHost(.unix(path: redis.socket)), eventLoop: MultiThreadedEventLoopGroup.singleton.next())
-    var opened: RedisConnection?
-    // The server has just been started.
-    for _ in 0..<2000 where opened == nil {
-      opened = try? await connector.connect()
-      if opened == nil { try await Task.sleep(for: .milliseconds(10)) }
-    }
-    connection = try #require(opened)
+    connection = try await redis.connection()
   }
 
   private func say(_ name: String, _ arguments: String...) async throws -> RESPValue {

@@ -43,7 +43,9 @@ extension RedisHistory {
   /// - Returns: whether the group has to be subscribed to.
   private func want(_ name: String, on reactor: Int) -> Bool {
     let shard = shard(of: name)
-    guard availability[shard], let limits = history.rules.limits(of: name) else {
+    // Before the first attempt has ended, groups of a process before are wanted: they are loaded once it has succeeded.
+    guard availability[shard] || !shards[shard].outage.isOpen, let limits = history.rules.limits(of: name)
+    else {
       reactors[reactor].post(.subscribed(name, .unavailable))
       return false
     }

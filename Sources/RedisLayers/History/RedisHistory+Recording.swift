@@ -21,7 +21,9 @@ extension RedisHistory {
       while case let batch = requests.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes),
         !batch.isEmpty
       {
+        isRecording = true
         await record(batch)
+        isRecording = false
       }
     }
   }

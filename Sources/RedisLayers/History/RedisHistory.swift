@@ -41,6 +41,8 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
 
   private let (errands, errand) = AsyncStream<Errand>.makeStream()
   var reactors: [Mailbox<HistoryNews>] = []
+  /// Whether a batch of events is being recorded.
+  var isRecording = false
 
   @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -126,6 +128,9 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   func begin(_ errand: @escaping Errand) {
     self.errand.yield(errand)
   }
+
+  /// Whether nothing is still to be recorded.
+  var isSettled: Bool { requests.isEmpty && !isRecording }
 
   /// Waits until every shard is up, one has failed, or the time is over.
   func waitUntilAvailable(within time: Duration) async {

@@ -20,6 +20,9 @@ extension CoreLayout {
       do {
         // Events arrive only once Redis has allowed the command.
         let isTrial = !hub.shards[shard].receiver.isUp
+        await hub.waitWhilePaused()
+        hub.fetches += 1
+        defer { hub.fetches -= 1 }
         messages = try await pop.next(of: keys, isTrial: isTrial, on: connection)
       } catch .refused(let refusal) where refusal.isUnknownCommand && pop == .many {
         pop = .one
@@ -49,6 +52,24 @@ extension CoreLayout {
       hub.deliver(event, toAddress: local)
     }
   }
+
+  /// Sends this process a message for nobody, so that Redis answers who waits for one. Where that fails, it does in a few seconds.
+  func wake(_ shard: Int, of hub: isolated RedisHub) async {
+    guard let connection = hub.shards[shard].commands.connection,
+      let encoded = try? hub.codec.encode(Event(type: "sluice.wake"))
+    else { return }
+    let (score, queue) = (clock.next(), identity.clients[0])
+    let body = hub.codec.body(encoded, targets: [queue + Self.nobody], now: UInt64(score))
+    let bytes = clock.uniquePrefix(hub.configuration.randomPrefixLength) + body
+    let key = hub.configuration.prefix + queue
+    _ = try? await connection.send([
+      RESPCommand("ZADD", .init(key), .init(score), .init(bytes)),
+      RESPCommand("EXPIRE", .init(key), .init(hub.configuration.expiry.wholeSeconds)),
+    ])
+  }
+
+  /// No group and no session of a process has this name.
+  private static let nobody = "wake"
 
   // MARK: - Events out
 

@@ -18,6 +18,8 @@ final class CoreLayout: RedisLayout {
 
   var membershipEnd: RedisShard.End { .commands }
 
+  var isSettled: Bool { outgoing.waitingBytes == 0 }
+
   var clusterObjection: LayerFailure? {
     LayerFailure(
       text: "the backend redis does not support",

@@ -19,6 +19,7 @@ final class PubSubLayout: RedisLayout, Sendable {
   }
 
   var membershipEnd: RedisShard.End { .receiver }
+  var receivesBySubscription: Bool { true }
   var clusterObjection: LayerFailure? { nil }
 
   private func channel(of group: String) -> String { groupPrefix + group }
@@ -55,7 +56,7 @@ final class PubSubLayout: RedisLayout, Sendable {
     connection.post([RESPCommand("PSUBSCRIBE", .init(Self.globEscaped(sessionPrefix) + "*"))])
     await connection.waitUntilClosed()
     if let refusal = hub.shards[shard].receiver.refusal { throw refusal }
-    missed(shard, hub)
+    missed(shard, connection, hub)
   }
 
   private func handle(_ message: RESPValue, _ shard: Int, _ hub: isolated RedisHub) {
@@ -87,15 +88,18 @@ final class PubSubLayout: RedisLayout, Sendable {
     full.whenRoom {
       loop.execute {
         // On the hub's loop, as above. The server was not silent; the connection was not read.
-        hub.assumeIsolated { $0.shards[shard].receiver.heard() }
-        connection.resumeReading()
+        let isHeld = hub.assumeIsolated { hub in
+          hub.shards[shard].receiver.heard()
+          return hub.isHeld
+        }
+        if !isHeld { connection.resumeReading() }
       }
     }
   }
 
   /// Events that were published while no connection listened are lost.
-  private func missed(_ shard: Int, _ hub: isolated RedisHub) {
-    guard !hub.isStopping, hub.shards[shard].receiver.isUp else { return }
+  private func missed(_ shard: Int, _ connection: RedisConnection, _ hub: isolated RedisHub) {
+    guard !hub.isStopping, hub.shards[shard].receiver.isUp || connection.isAdopted else { return }
     hub.log.warning(
       "subscriptions were interrupted: events may have been missed",
       metadata: ["layer": "\(hub.alias)", "host": "\(hub.shards[shard].connector.host)"])

@@ -9,6 +9,9 @@ protocol RedisLayout: AnyObject {
   /// The connection with which the memberships of this process end.
   var membershipEnd: RedisShard.End { get }
 
+  /// Whether events come as messages of subscriptions. Those that come while nobody listens are lost.
+  var receivesBySubscription: Bool { get }
+
   /// Why the layout cannot be used with a Redis Cluster; nil if it can be.
   var clusterObjection: LayerFailure? { get }
 
@@ -24,11 +27,23 @@ protocol RedisLayout: AnyObject {
   /// Sends events, and notifies their senders. Called with no events when those that wait may be sent.
   func publish(_ batch: [OutgoingEvent], from hub: isolated RedisHub) async
 
+  /// Whether nothing waits to be sent.
+  var isSettled: Bool { get }
+
+  /// Ends the wait for a message of the shard, if there is one.
+  func wake(_ shard: Int, of hub: isolated RedisHub) async
+
   /// Leaves groups without members, and checks the connections. Called every second.
   func tend(_ shard: Int, beat count: Int, of hub: isolated RedisHub) async
 
   /// Removes what this process has written into Redis.
   func withdraw(_ hub: isolated RedisHub) async
+}
+
+extension RedisLayout {
+  var receivesBySubscription: Bool { false }
+  var isSettled: Bool { true }
+  func wake(_ shard: Int, of hub: isolated RedisHub) async {}
 }
 
 /// On which servers of a layer a group is.

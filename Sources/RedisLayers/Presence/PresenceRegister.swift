@@ -16,7 +16,7 @@ struct PresenceRegister: Sendable {
   /// The time between two signs of life.
   static let interval = Duration.seconds(2)
   /// Entries that are not renewed for this long expire. Processes renew them much more often. Seconds.
-  private static let expiry = 86_400
+  static let expiry = 86_400
   /// The most users that one command writes.
   static let mostAtOnce = 1000
 

@@ -9,11 +9,13 @@ import RedisClient
 /// there.
 final class RedisPresence: Sendable {
   let table: PresenceTable
+  /// The name of this process for the others.
+  let id: String
   private let links: [RedisPresenceLink]
 
   init(
-    alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
-    log: Logger, clock: RedisClock = .system
+    alias: String, _ configuration: RedisLayerConfiguration, resuming state: LayerState? = nil,
+    on group: MultiThreadedEventLoopGroup, log: Logger, clock: RedisClock = .system
   ) {
     let loop = group.next()
     let requests = configuration.hosts.map { _ in RedisRequests<RedisPresenceLink.Changed>() }
@@ -21,12 +23,17 @@ final class RedisPresence: Sendable {
       _ = requests[Shard.index(of: group, count: requests.count)].add(.init(group: group))
     }
     self.table = table
-    let id = RedisIdentity.newID()
+    // The first name is that of the process in its groups.
+    let known = state.flatMap { $0.names.count > 1 ? $0.names[1] : nil }
+    let id = known ?? RedisIdentity.newID()
+    self.id = id
+    if let state { table.resume(state.presence) }
     links = zip(configuration.hosts, requests).map { host, requests in
       RedisPresenceLink(
         alias: alias, connector: RedisConnector(host: host, eventLoop: loop),
         register: PresenceRegister(prefix: configuration.prefix, database: host.database, id: id),
-        table: table, requests: requests, log: log, clock: clock)
+        table: table, requests: requests, log: log, clock: clock,
+        goesOn: known != nil)
     }
   }
 

@@ -74,7 +74,7 @@ actor RedisPresenceLink: LinkOwner {
   private let link: RedisLink<RedisConnectionPair>
   /// The connection for commands; nil before this process's sign of life is written.
   private var commands: RedisConnection?
-  private var lastSequence = 0
+  private var lastSequence: Int
   private var hasSignOfLife = false
   private let notes: LayerNotes
 
@@ -84,9 +84,11 @@ actor RedisPresenceLink: LinkOwner {
 
   init(
     alias: String, connector: RedisConnector, register: PresenceRegister, table: PresenceTable,
-    requests: RedisRequests<Changed>, log: Logger, clock: RedisClock = .system
+    requests: RedisRequests<Changed>, log: Logger, clock: RedisClock = .system, goesOn: Bool = false
   ) {
     self.alias = alias
+    // Behind all that the process before can have counted to: the others pass over what is not new.
+    lastSequence = goesOn ? Int(WallClock.secondsSinceEpoch * 1_000_000) : 0
     self.register = register
     self.table = table
     self.requests = requests

@@ -40,9 +40,32 @@ struct OwnRecords {
   /// Lots with records that are there and not here.
   private(set) var parked: [String: String] = [:]
 
+  /// Lots of the process that this one goes on for, until it is known whether they are still there: the records of its sessions are in them.
+  private var inherited: [String: String] = [:]
+
   init(_ identity: RecordsIdentity) {
     self.identity = identity
   }
+
+  /// Goes on for another process. What is left of its records once its sessions are kept here is read again.
+  init(resuming state: RecordLots) {
+    identity = RecordsIdentity(id: state.process, generation: state.lost)
+    for lot in state.lots where !lot.isTaken {
+      lots[lot.kind] = (lot.name, true)
+      parked[lot.name] = lot.kind
+      inherited[lot.kind] = lot.name
+    }
+  }
+
+  /// For the process that takes this one's place.
+  var handed: RecordLots {
+    var handed = RecordLots(of: identity.id, lost: identity.generation)
+    for (kind, lot) in lots where lot.isThere { handed.lots.append(.init(lot.name, of: kind)) }
+    return handed
+  }
+
+  /// The lots that are lost are known.
+  mutating func confirmInherited() { inherited = [:] }
 
   var isEmpty: Bool { unwritten.isEmpty && removed.isEmpty }
   var count: Int { entries.count }
@@ -59,7 +82,8 @@ struct OwnRecords {
       remove(record.address, from: lot, of: old.record.kind)
     }
     let isSameLot = old?.record.kind == record.kind
-    entries[record.address] = Entry(record: record, lot: isSameLot ? old?.lot : nil)
+    let lot = old == nil ? inherited[record.kind] : isSameLot ? old?.lot : nil
+    entries[record.address] = Entry(record: record, lot: lot)
     unwritten.insert(record.address)
     if let kept { waiting[record.address, default: ([], deadline)].kept.append(kept) }
   }
@@ -84,6 +108,14 @@ struct OwnRecords {
     }
     entries[address] = nil
     parked[lot] = entry.record.kind
+  }
+
+  /// These were found in the lot. Those that are kept in another one by now are removed.
+  mutating func found(_ addresses: [String], in lot: String, of kind: String) {
+    for address in addresses {
+      guard let entry = entries[address], entry.lot != lot else { continue }
+      remove(address, from: lot, of: kind)
+    }
   }
 
   /// What was parked in the lot was read again.

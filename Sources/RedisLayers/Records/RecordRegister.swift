@@ -10,7 +10,7 @@ struct RecordRegister: Sendable {
   /// A process without a sign of life for this long is taken for dead.
   static let life = Duration.seconds(10)
   /// Entries that are not renewed for this long expire. Processes renew them at every sign of life. Seconds.
-  private static let expiry = 7 * 86_400
+  static let expiry = 7 * 86_400
   /// How many records are read at a time, roughly.
   private static let page = 50
 

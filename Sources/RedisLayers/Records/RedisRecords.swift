@@ -33,9 +33,10 @@ final class RedisRecords: SessionRecords {
   private let links: [RedisRecordsLink]
   private let availability: ShardAvailability
 
-  /// - Parameter identity: of a process that this one goes on for; a new one otherwise.
+  /// - Parameter states: of the process that this one goes on for, by server.
   init(
     alias: String, _ configuration: RedisLayerConfiguration, as identity: RecordsIdentity = RecordsIdentity(),
+    resuming states: [RecordLots] = [],
     on group: MultiThreadedEventLoopGroup, log: Logger, clock: RedisClock = .system
   ) {
     let loop = group.next()
@@ -44,10 +45,14 @@ final class RedisRecords: SessionRecords {
     links = configuration.hosts.enumerated().map { [owner] shard, host in
       RedisRecordsLink(
         alias: alias, connector: RedisConnector(host: host, eventLoop: loop), prefix: configuration.prefix,
-        identity: identity, keys: configuration.encryptionKeys, owner: owner, log: log, clock: clock
+        identity: identity, resuming: states.count == configuration.hosts.count ? states[shard] : nil,
+        keys: configuration.encryptionKeys, owner: owner, log: log, clock: clock
       ) { _ = availability.set(shard, isUp: $0) }
     }
   }
+
+  /// The name of this process, on all servers.
+  var id: String { links.first?.id ?? "" }
 
   /// Whether records can be kept on every server.
   var isAvailable: Bool { availability.isComplete }
@@ -74,6 +79,28 @@ final class RedisRecords: SessionRecords {
   }
 
   func finish(_ place: TakenRecord.Place) { link(of: place.address).request(.finish(place)) }
+
+  // MARK: - Handing over
+
+  /// Takes nothing over from other processes, until `goOn`.
+  func pause() async { for link in links { await link.pause() } }
+  func goOn() async { for link in links { await link.goOn() } }
+
+  /// Whether nothing is left to write.
+  var isSettled: Bool {
+    get async {
+      for link in links where await !link.isSettled { return false }
+      return true
+    }
+  }
+
+  var handed: [RecordLots] {
+    get async {
+      var handed: [RecordLots] = []
+      for link in links { handed.append(await link.handed) }
+      return handed
+    }
+  }
 
   // MARK: - Life
 

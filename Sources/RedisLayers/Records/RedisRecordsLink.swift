@@ -55,6 +55,10 @@ actor RedisRecordsLink: LinkOwner {
   private var returning: [Returning] = []
   private var beginning: [(TakenRecord.Place, @Sendable (TakenRecord.Beginning) -> Void)] = []
   private var finished: [TakenRecord.Place] = []
+  /// Whether nothing of other processes is taken over or read for now, because another program is about to go on with what is here.
+  private var isPaused = false
+  private var isTending = false
+  private var isWriting = false
   let life: RedisLife
   static let beat = Duration.seconds(1)
   private let outage: OutageLog
@@ -67,14 +71,18 @@ actor RedisRecordsLink: LinkOwner {
   }
 
   init(
-    alias: String, connector: RedisConnector, prefix: String, identity: RecordsIdentity, keys: [Secret],
+    alias: String, connector: RedisConnector, prefix: String, identity: RecordsIdentity,
+    resuming state: RecordLots? = nil, keys: [Secret],
     owner: RedisRecords.Owner, log: Logger, clock: RedisClock,
     changed: @escaping @Sendable (_ isUp: Bool) -> Void
   ) {
     self.alias = alias
     let encryption = Fernet(keys: keys)
-    register = RecordRegister(prefix: prefix, id: identity.id, marks: encryption?.marks ?? [])
-    own = OwnRecords(identity)
+    own = state.map { OwnRecords(resuming: $0) } ?? OwnRecords(identity)
+    register = RecordRegister(prefix: prefix, id: own.identity.id, marks: encryption?.marks ?? [])
+    readings = (state?.lots ?? []).filter(\.isTaken).map { lot in
+      LotReading(.init(name: lot.name, kind: lot.kind, lastSign: lot.lastSign))
+    }
     self.owner = owner
     self.encryption = encryption
     executor = connector.eventLoop.executor
@@ -92,6 +100,9 @@ actor RedisRecordsLink: LinkOwner {
       ), end: (level: .notice, message: "sessions can be noted in Redis again", metadata: facts))
     link = RedisLink(life, reporting: outage, clock: clock) { try await connector.connect() }
   }
+
+  /// The name of this process.
+  nonisolated var id: String { register.id }
 
   nonisolated func request(_ request: Request) { _ = requests.add(request) }
 
@@ -119,6 +130,30 @@ actor RedisRecordsLink: LinkOwner {
     }
   }
 
+  // MARK: - Handing over
+
+  /// Takes nothing over, until `goOn`.
+  func pause() async {
+    isPaused = true
+    let end = clock.now() + .seconds(1)
+    while isTending, clock.now() < end { try? await Task.sleep(for: .milliseconds(1)) }
+  }
+
+  func goOn() { isPaused = false }
+
+  /// Whether nothing is left to write.
+  var isSettled: Bool {
+    own.isEmpty && finished.isEmpty && beginning.isEmpty && !isWriting && !requests.isWaiting
+  }
+
+  var handed: RecordLots {
+    var handed = own.handed
+    handed.lots += readings.filter { !$0.isOwn }.map {
+      .init($0.lot.name, of: $0.lot.kind, isTaken: true, lastSign: $0.lot.lastSign)
+    }
+    return handed
+  }
+
   // MARK: - Connections
 
   func keepConnections() async {
@@ -126,7 +161,9 @@ actor RedisRecordsLink: LinkOwner {
       tasks.addTask { await self.expireWaiting() }
       await link.keep { connection in
         // After this, no other process takes what follows.
+        takeRequests()
         note(try await register.beat(own.names + readings.map(\.lot.name), on: connection))
+        own.confirmInherited()
         commands = connection
         link.confirm()
         outage.close()
@@ -160,6 +197,8 @@ actor RedisRecordsLink: LinkOwner {
   }
 
   private func carryRequests() async {
+    isWriting = true
+    defer { isWriting = false }
     repeat {
       takeRequests()
       guard let commands else {
@@ -253,7 +292,11 @@ actor RedisRecordsLink: LinkOwner {
   // MARK: - Every sign of life
 
   func tend(beat: Int) async {
-    defer { requests.wake() }
+    isTending = true
+    defer {
+      isTending = false
+      requests.wake()
+    }
     guard let commands else { return }
     var silent: [RecordRegister.Silent] = []
     await attempt("the sign of life for sessions could not be given", on: commands) {
@@ -262,6 +305,7 @@ actor RedisRecordsLink: LinkOwner {
       note(found)
       silent = found.silent
     }
+    guard !isPaused else { return }
     await takeOver(silent, on: commands)
     await attempt("sessions could not be taken back", on: commands) { () throws(RedisFailure) in
       try await comeBack(on: commands)
@@ -373,6 +417,7 @@ extension RedisRecordsLink {
       let (records, next) = try await register.read(
         reading.part, of: name, from: reading.cursor, on: connection)
       guard let index = readings.firstIndex(where: { $0.lot.name == name }) else { return }
+      if reading.isOwn { own.found(records.map(\.address), in: name, of: reading.lot.kind) }
       let foreign = records.filter { !reading.isOwn || !own.has($0.address) }
       hand(readings[index].read(foreign, next: next), of: reading.lot)
     }
