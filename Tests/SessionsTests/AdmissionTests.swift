@@ -103,8 +103,8 @@ private enum Told: Sendable {
           }()))
     case .notViewed: .viewed(.failure(HandshakeRefusal(.forbiddenByCallback)))
     case .timedOut: .timedOut
-    case .stopped: .stopped(hasBegun: true)
-    case .stoppedBeforeRequest: .stopped(hasBegun: false)
+    case .stopped: .stopped(hasBegun: true, retry: .milliseconds(3400))
+    case .stoppedBeforeRequest: .stopped(hasBegun: false, retry: .milliseconds(3400))
     case .disconnected(let user): .disconnected(SessionTarget(user: user))
     }
   }
@@ -122,7 +122,7 @@ private struct Visit: Sendable {
   var fields: [String: String] = [:]
   var method = "GET"
   var allowance = Allowance.session
-  var isServing = true
+  var stopRetry: Duration?
 
   private var isWebSocket: Bool { target.hasPrefix("/ws/") }
 
@@ -151,7 +151,7 @@ private struct Visit: Sendable {
     guard let destination = served.destination(of: request, at: place) else { return .http }
     let check = HeadCheck(
       served: served, request: request, client: Client(peer: .unix, isSecure: false),
-      allowance: allowance, isServing: isServing)
+      allowance: allowance, stopRetry: stopRetry)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
     } catch {
@@ -192,7 +192,7 @@ extension Admission.Step? {
 
 private let away = "refuse 503: The channel layer is not available; try again later."
 private let unknown = "refuse 503: Authentication is temporarily unavailable; try again later."
-private let stopping = "refuse 503: The gateway is being restarted; try again at once."
+private let stopping = "refuse 503: The gateway is being restarted; retry in 3.4s."
 private let unreached = "refuse 502: The upstream server did not answer as a WebSocket server."
 
 struct AdmissionTests {
@@ -418,6 +418,22 @@ struct AdmissionTests {
     #expect(admission.next(.subscribed(.active)).words == "refuse 403: be nice")
   }
 
+  @Test func `who is about to come in for a moment only is refused once it is known who it is`() throws {
+    var admission = Admission(.session)
+    let refuse = { (_: Opening) in HandshakeRefusal(.stopping(retry: .seconds(3))) as HandshakeRefusal? }
+    func judged(_ step: Admission.Step?, _ refusal: (Opening) -> HandshakeRefusal?) -> Admission.Step? {
+      step.map { admission.judge($0, refusal) }
+    }
+    let ask = admission.next(.head(try Visit(target: "/ws/mine/").head()))
+    #expect(judged(ask, refuse).words == "ask api")
+    let subscribe = admission.next(Told.user("5").event)
+    #expect(judged(subscribe) { _ in nil }.words == "subscribe user_5 in default")
+    #expect(judged(subscribe, refuse).words == "refuse 503: The gateway is being restarted; retry in 3.0s.")
+    // Nothing that is under way leads anywhere.
+    #expect(admission.next(.subscribed(.active)).words == "nothing")
+    #expect(admission.next(.timedOut).words == "nothing")
+  }
+
   @Test func `a health check is answered, and a refused head refused`() {
     var admission = Admission(.onlyHealth)
     #expect(admission.next(.head(.health(answer: [1, 2]))).words == "answer 2")
@@ -440,7 +456,7 @@ struct AdmissionTests {
 
   /// The checks of a head, in their order: each row still has the faults of those behind it.
   @Test(arguments: [
-    (Visit(target: "/ws/%zz/", isServing: false), stopping),
+    (Visit(target: "/ws/%zz/", stopRetry: .milliseconds(3400)), stopping),
     (Visit(target: "/ws/%zz/", method: "PUT"), "refuse 400: The path is not percent-encoded UTF-8."),
     (Visit(target: "/ws/nothing/", method: "PUT"), "refuse 404: There is nothing at this path."),
     (
@@ -472,7 +488,8 @@ struct AdmissionTests {
       "refuse 400: The path has a segment \".\" or \"..\", or a \"#\": a server could read it as another path."
     ),
     (
-      Visit(target: "/sse/lobby/?since=x", fields: ["origin": "http://a.test"], isServing: false),
+      Visit(
+        target: "/sse/lobby/?since=x", fields: ["origin": "http://a.test"], stopRetry: .milliseconds(3400)),
       stopping
     ),
     (

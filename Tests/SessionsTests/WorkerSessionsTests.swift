@@ -12,6 +12,8 @@ import WebSocketCore
 /// An owner that accepts nothing by itself, and notes what it is told.
 private final class Owner: SessionOwner {
   let isServing: Bool
+  var stopRetry: Duration? { isServing ? nil : .milliseconds(3400) }
+  let boundRetry: Duration? = nil
   var told: [String] = []
 
   init(isServing: Bool) {

@@ -2,6 +2,7 @@ import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import Routing
 import WebSocketCore
 
 /// The way from a request head to a session or an event stream: which step comes next, and what its outcome means.
@@ -35,8 +36,10 @@ struct Admission {
     case timedOut
     /// The gateway stops.
     ///
-    /// - Parameter hasBegun: whether a part of the request has arrived.
-    case stopped(hasBegun: Bool)
+    /// - Parameters:
+    ///   - hasBegun: whether a part of the request has arrived.
+    ///   - retry: when the client is to come back.
+    case stopped(hasBegun: Bool, retry: Duration)
     /// An operator ends some sessions.
     case disconnected(SessionTarget)
   }
@@ -121,11 +124,37 @@ struct Admission {
     case (.dialling, .dialled(.failure(let refusal))): refuse(refusal)
     case (.awaitingToken, _), (.over, _): nil
     case (_, .timedOut): refuse(refusalOfTimeOut)
-    case (.reading, .stopped(hasBegun: false)): end(.abort)
-    case (_, .stopped): refuse(HandshakeRefusal(.stopping))
+    case (.reading, .stopped(hasBegun: false, _)): end(.abort)
+    case (_, .stopped(_, let retry)): refuse(HandshakeRefusal(.stopping(retry: retry)))
     case (_, .disconnected(let target)): isMeant(by: target) ? refuse(HandshakeRefusal(.disconnected)) : nil
     case (_, .head), (_, .identified), (_, .subscribed), (_, .dialled), (_, .viewed): nil
     }
+  }
+
+  /// The route of an open session was exchanged, while the client is still to show who it is, or is on its way into its groups.
+  func exchange(for route: SessionRoute, _ captures: Captures) {
+    switch state {
+    case .awaitingToken(let opening), .asking(let opening), .subscribing(let opening), .viewing(let opening):
+      opening.exchange(for: route, captures)
+    case .reading, .dialling, .over: break
+    }
+  }
+
+  /// Refuses the client of a step that brings it further in.
+  ///
+  /// - Parameter refusal: asked about the opening of such a step.
+  /// - Returns: the step itself where there is nothing to refuse.
+  mutating func judge(_ step: Step, _ refusal: (Opening) -> HandshakeRefusal?) -> Step {
+    let coming: Opening? =
+      switch step {
+      case .accept(let opening), .askView(let opening): opening
+      case .subscribe, .dial: waiting
+      case .ask, .refuse, .handToHTTP, .answer, .abort: nil
+      }
+    guard let coming, var refusal = refusal(coming) else { return step }
+    refusal.crossOrigin = coming.crossOrigin
+    refusal.handshake = coming.refusableHandshake
+    return end(.refuse(refusal))
   }
 
   /// The connection goes another way.

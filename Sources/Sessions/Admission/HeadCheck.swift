@@ -10,8 +10,12 @@ struct HeadCheck {
   let request: RequestHead
   let client: Client
   let allowance: Allowance
-  /// False once the gateway stops.
-  let isServing: Bool
+  /// Once the gateway stops: when the client is to come back.
+  var stopRetry: Duration?
+  /// The same while only those are refused whose sessions could not be handed over to another program.
+  var boundRetry: Duration?
+  /// `limits.handshakes`; nil for any number.
+  var rate: HandshakeRate?
   /// Why the connection is refused whatever it asks for: too many of them are open.
   var limit: HandshakeRefusal?
 
@@ -80,10 +84,11 @@ struct HeadCheck {
     at place: SessionPlace, _ handshake: Result<Handshake, RequestFault>, from origins: OriginPolicy?
   ) throws(HandshakeRefusal) -> Opening {
     if let limit { throw limit }
-    guard isServing else { throw HandshakeRefusal(.stopping) }
+    if let stopRetry { throw HandshakeRefusal(.stopping(retry: stopRetry)) }
     guard let path = place.path else { throw HandshakeRefusal(.badPath) }
     guard let match = place.match else { throw HandshakeRefusal(.noRoute) }
     let route = served.routes[match.route]
+    if let boundRetry, route.isBound { throw HandshakeRefusal(.stopping(retry: boundRetry)) }
     let handshake = try handshake.mapError { HandshakeRefusal(Refusal($0)) }.get()
     if let origins { try check(handshake, against: origins) }
     let history = route.numbered == nil ? nil : HistoryRequest(query: path.query)
@@ -93,7 +98,9 @@ struct HeadCheck {
       session.view = try request(to: view, of: route, path, match, handshake)
     }
     let opening = try admitted(
-      Opening(.session(session), captures: match.captures, history: history),
+      Opening(
+        .session(session), captures: match.captures, history: history,
+        by: WayIn(path, origin: handshake.origin, host: handshake.host, of: client)),
       Credentials(
         fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
         host: handshake.host, client: client, takesMessage: route.takesTokens,
@@ -120,14 +127,16 @@ struct HeadCheck {
     let origins = request.values(of: "origin")
     let crossOrigin = route.configuration.origins.crossOrigin(origins, host: host, client: client)
     do throws(HandshakeRefusal) {
-      guard isServing else { throw HandshakeRefusal(.stopping) }
+      if let stopRetry { throw HandshakeRefusal(.stopping(retry: stopRetry)) }
       let crossOrigin = try crossOrigin.mapError { HandshakeRefusal($0) }.get()
       guard let history = HistoryRequest(ofStream: request, query: place.path.query) else {
         throw HandshakeRefusal(.badSince)
       }
       let stream = EventStreamOpening(route: route, crossOrigin: crossOrigin)
       return try admitted(
-        Opening(.stream(stream), captures: place.match.captures, history: history),
+        Opening(
+          .stream(stream), captures: place.match.captures, history: history,
+          by: WayIn(place.path, origin: origins.first, host: host, of: client)),
         Credentials(
           fields: request.fields, query: place.path.query, host: host, client: client,
           request: self.place(place.match.captures, showsHistory: true)))
@@ -160,6 +169,8 @@ struct HeadCheck {
       do { try opening.nameGroups() } catch { throw HandshakeRefusal(.noRoute) }
     }
     guard allowance.mayBeSession else { throw HandshakeRefusal(.tooManyConnections) }
+    // Last of all that costs nothing: whoever is refused for something else does not count.
+    if let seconds = rate?.retryAfter() { throw HandshakeRefusal(.handshakesOverLimit(retryAfter: seconds)) }
     return opening
   }
 }

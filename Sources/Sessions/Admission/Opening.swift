@@ -19,6 +19,7 @@ final class Opening {
   var kind: Kind
   /// The captures of the path.
   var captures: Captures
+  let wayIn: WayIn
   /// Where in the history of the first group the client begins; nil if the route's groups keep none.
   var history: HistoryRequest?
   /// The client's credentials, while it has to be authenticated.
@@ -32,8 +33,9 @@ final class Opening {
   /// The groups that the client joins before it is accepted. Its messages go to the first one.
   var groups: [String] = []
 
-  init(_ kind: Kind, captures: Captures, history: HistoryRequest?) {
+  init(_ kind: Kind, captures: Captures, history: HistoryRequest?, by wayIn: WayIn = .unknown) {
     self.kind = kind
+    self.wayIn = wayIn
     self.captures = captures
     self.history = history
   }
@@ -42,7 +44,7 @@ final class Opening {
 /// The part of an opening that only a WebSocket session has.
 /// An object, so that the steps of an admission pass on one reference.
 final class SessionOpening {
-  let route: SessionRoute
+  fileprivate(set) var route: SessionRoute
   let handshake: Handshake
   /// The request to the upstream of a `proxy` route, before the client is accepted.
   var upstream: UpstreamRequest?
@@ -78,6 +80,13 @@ extension Opening {
     case .session(let session): session.route
     case .stream(let stream): stream.route
     }
+  }
+
+  /// The client of an open session has not shown its first token yet, and will come into the groups of another route.
+  func exchange(for route: SessionRoute, _ captures: Captures) {
+    guard case .session(let session) = kind else { return }
+    session.route = route
+    self.captures = captures
   }
 
   /// Whether a view decides about the client once everything else is known.

@@ -8,8 +8,9 @@ extension PendingConnection {
   func beginStream(
     _ answer: EventStreamOpening, _ opening: Opening, on connection: Connection, in groups: GroupsOpening?
   ) {
-    let route = worker.current(answer.route)
+    let route = answer.route
     let stream = EventStream(connection: connection, route: route, worker: worker)
+    stream.wayIn = worker.shared(opening.wayIn)
     connection.handler = stream
     stream.place = client.place
     stream.record = worker.record(of: client, route: route.name, target: target, user: opening.identity?.user)
@@ -27,10 +28,11 @@ extension PendingConnection {
     _ answer: SessionOpening, _ opening: Opening, of admission: Admission, on connection: Connection,
     in groups: GroupsOpening?, through upstream: UpstreamOpening.Opened?
   ) {
-    let route = worker.current(answer.route)
+    let route = answer.route
     let compression = worker.compression.agree(on: answer.handshake.extensions, for: route)
     let session = Session(
       connection: connection, route: route, compression: compression?.compression, worker: worker)
+    session.wayIn = worker.shared(opening.wayIn)
     connection.handler = session
     session.place = client.place
     session.record = worker.record(
@@ -59,12 +61,13 @@ extension PendingConnection {
 
   /// Makes a session whose view is to be asked about it. It has no connection of its own yet.
   func openingSession(_ answer: SessionOpening, _ opening: Opening, on connection: Connection) -> Session {
-    let route = worker.current(answer.route)
+    let route = answer.route
     let compression = worker.compression.agree(on: answer.handshake.extensions, for: route)
     answer.compression = compression?.agreement
     let session = Session(
       connection: connection, route: route, compression: compression?.compression, worker: worker,
       state: .opening)
+    session.wayIn = worker.shared(opening.wayIn)
     // The captures are kept with what its view is told.
     session.feed.keep(opening, hasControls: false)
     return session

@@ -11,7 +11,7 @@ extension PendingConnection {
   /// the peer is counted in `limits.per_ip` until its header is complete. The header mostly arrives with the connection, so the
   /// peer is counted only if it is still missing after the connection's first turn: a load balancer opens many connections at once.
   func judgeProxy() {
-    let trusted = worker.process.server.trustedProxies
+    let trusted = worker.served.server.trustedProxies
     if trusted.isEmpty {
       connection?.askForTurn()
     } else if !trusted.contains(client.peer) {

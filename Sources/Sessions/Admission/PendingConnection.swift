@@ -96,7 +96,7 @@ package final class PendingConnection {
   ) {
     connection = worker.reactor.adopt(descriptor, handler: self, tls: tls, first: first)
     connection?.readInOwnTurn()
-    let patience = worker.process.server.handshake
+    let patience = worker.served.server.handshake
     setDeadline(
       due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Farewell.lingering)))
     if isWithoutHeader { judgeProxy() }
@@ -110,7 +110,7 @@ package final class PendingConnection {
   func start(on connection: Connection, reading bytes: RawSpan) {
     connection.handler = self
     self.connection = connection
-    setDeadline(worker.reactor.now + worker.process.server.handshake)
+    setDeadline(worker.reactor.now + worker.served.server.handshake)
     readHead(bytes)
   }
 
@@ -138,7 +138,14 @@ package final class PendingConnection {
     if admission.isReading, head.isEmpty { connection?.readNow() }
     closing?.stop()
     // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
-    handle(.stopped(hasBegun: !head.isEmpty))
+    handle(.stopped(hasBegun: !head.isEmpty, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
+  }
+
+  /// Refuses a client that is on its way into a session that could not be handed over. Whoever has not asked for one yet is refused when
+  /// it does.
+  package func stopIfBound() {
+    guard let route = admission.waiting?.route, connection?.isSecure == true || route.isBound else { return }
+    stop()
   }
 
   /// Refuses a client whose opening still waits for its groups or its upstream, if the target includes it.
@@ -225,7 +232,8 @@ extension PendingConnection: ConnectionHandler {
     if refusal != nil { stopCounting() }
     let check = HeadCheck(
       served: worker.served, request: request, client: client, allowance: allowance,
-      isServing: worker.isServing, limit: limit ?? refusal)
+      stopRetry: worker.retry(isBound: connection?.isSecure == true),
+      boundRetry: worker.retry(isBound: true), rate: worker.process.handshakes, limit: limit ?? refusal)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
     } catch {
@@ -270,7 +278,8 @@ extension PendingConnection {
   /// - Returns: false if it leads to none.
   @discardableResult
   private func handle(_ event: Admission.Event) -> Bool {
-    guard let step = admission.next(event) else { return false }
+    guard var step = admission.next(event) else { return false }
+    if let foreseen = worker.foreseen { step = admission.judge(step, foreseen.refusal) }
     resumeReading()
     switch step {
     case .ask(let credentials, let auth): ask(credentials, auth)

@@ -2,7 +2,7 @@ import Transport
 
 /// When the views of a route are asked next about an open session: each at its own time.
 struct RecheckTimes {
-  private var due: [StandingQuestion.View: MonotonicTime] = [:]
+  var due: [StandingQuestion.View: MonotonicTime] = [:]
 
   /// Sets when views are asked that have just been asked, or have never been.
   ///

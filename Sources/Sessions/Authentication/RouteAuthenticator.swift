@@ -27,13 +27,6 @@ package struct RouteAuthenticator: Sendable {
     permission = rules.permission.flatMap { permissions[$0] }
   }
 
-  /// Whether one of two routes admits the clients of the other one.
-  static func continues(_ new: RouteAuthenticator?, _ old: RouteAuthenticator?) -> Bool {
-    guard let new, let old else { return new == nil && old == nil }
-    // What would be asked again was not kept.
-    return new.rules.continues(old.rules) && (old.keepsCredentials || !new.keepsCredentials)
-  }
-
   // MARK: - Before a client is let in
 
   /// Authenticates the client of a request, checks the requirements of the route, and asks whether the client may use it.
@@ -153,7 +146,7 @@ package struct RouteAuthenticator: Sendable {
   }
 
   /// Whether a client may send its first token, or another one, in a message.
-  var takesMessages: Bool { tokens?.sources.contains(.message) == true || renews }
+  var takesMessages: Bool { tokens?.takesMessages == true }
 
   /// Whether a client may send another token before its own expires.
   var renews: Bool { tokens?.expiry == .renew }

@@ -24,7 +24,7 @@ extension Session {
   /// The session is accepted, and its client has to show a token in its first message.
   func awaitToken(_ awaited: GroupFeed.AwaitedToken) {
     feed.makeExtras().token = GroupFeed.TokenState(awaited: awaited)
-    scheduleToken(after: worker.process.server.handshake)
+    scheduleToken(after: worker.served.server.handshake)
   }
 
   // MARK: - Tokens in messages
@@ -129,7 +129,7 @@ extension Session {
   /// The view is asked about a client whose connection is open. It is not read meanwhile.
   private func meetView(_ opening: Opening, in groups: GroupsOpening?) {
     feed.keep(opening, hasControls: false)
-    meetView(opening, in: groups, within: worker.process.server.handshake) { [weak self] outcome in
+    meetView(opening, in: groups, within: worker.served.server.handshake) { [weak self] outcome in
       guard let self, state == .open else { return false }
       goOnEntering(.viewed(outcome))
       return state == .open

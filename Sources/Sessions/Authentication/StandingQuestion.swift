@@ -8,7 +8,7 @@ final class StandingQuestion {
   }
 
   /// The part of the request that opened the session.
-  let credentials: Credentials
+  var credentials: Credentials
   var timer: Timer?
   /// The question under way.
   var ticket: Int?

@@ -14,7 +14,9 @@ extension ProcessState {
   package func place(
     for peer: PeerAddress, isHandshake: Bool = true, isClient: Bool = false
   ) -> Result<AddressPlace?, AddressTable.Refusal> {
-    guard let addresses, isClient || !server.trustedProxies.contains(peer) else { return .success(nil) }
+    guard let addresses, isClient || !served.server.trustedProxies.contains(peer) else {
+      return .success(nil)
+    }
     let place = addresses.take(peer, isHandshake: isHandshake)
     if case .failure(let refusal) = place { tell(of: refusal, peer: peer) }
     return place
@@ -50,11 +52,12 @@ extension ProcessState {
       unbelieved.note(fieldsBehindProxyHeader: fields, from: direct.peer)
       return (direct, nil)
     }
-    guard !server.trustedProxies.isEmpty, server.trustedProxies.contains(direct.peer) else {
+    let proxies = served.server.trustedProxies
+    guard !proxies.isEmpty, proxies.contains(direct.peer) else {
       unbelieved.note(fields, from: direct.peer)
       return (direct, nil)
     }
-    var client = direct.believed(fields, trusting: server.trustedProxies)
+    var client = direct.believed(fields, trusting: proxies)
     guard isCounted else { return (client, nil) }
     switch place(for: client.peer, isHandshake: isHandshake) {
     case .success(let place):

@@ -59,6 +59,23 @@ final class WorkerCompression {
     return (agreement, shared(sharedDeflater(agreement.serverWindowBits, configuration), route))
   }
 
+  /// Goes on with what was agreed on in another process.
+  ///
+  /// The client may go on sending compressed messages where the route wants none any more.
+  func resume(_ state: CompressionState, for route: SessionRoute) -> SessionCompression {
+    let configuration = route.configuration.compression ?? CompressionConfiguration()
+    let agreement = CompressionAgreement(
+      serverContext: state.keepsServerContext ? .kept : .none,
+      clientContext: state.keepsClientContext ? .kept : .none, serverWindowBits: state.serverWindowBits,
+      clientWindowBits: state.clientWindowBits)
+    // The memory was there before, and what a client may refer to cannot be given up.
+    let share = MemoryShare(of: budget)
+    if agreement.contextSize > 0 { share.resize(to: agreement.contextSize) }
+    let compression = compression(agreement, configuration, route, share)
+    compression.inflater.resume(behind: state.window)
+    return compression
+  }
+
   private func compression(
     _ agreement: CompressionAgreement, _ configuration: CompressionConfiguration, _ route: SessionRoute,
     _ reservation: MemoryShare
@@ -103,6 +120,11 @@ final class WorkerCompression {
   /// What is served was exchanged: sessions of the routes before are about to leave them.
   func forgetRoutes() {
     shared = [:]
+  }
+
+  /// A session of a route before has come late.
+  func forgetRoutes(except routes: LiveRoutes) {
+    shared = shared.filter { routes.owns($0.value.route) }
   }
 
   private func sharedDeflater(_ windowBits: Int, _ configuration: CompressionConfiguration) -> Deflater {

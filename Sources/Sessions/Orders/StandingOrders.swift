@@ -9,23 +9,29 @@ package final class StandingOrders: Sendable {
     /// What was lifted here, and a layer may still keep.
     var lifted: [StandingOrder.Subject: Lift] = [:]
 
-    mutating func remember(_ subject: StandingOrder.Subject, _ lift: Lift) {
+    mutating func remember(_ lift: Lift) {
       // Of so many none can be told from the others: the layer has the last word about all.
       if lifted.count >= StandingOrders.most { lifted = [:] }
-      lifted[subject] = lift
+      lifted[lift.subject] = lift
     }
 
     func isLifted(_ order: StandingOrder) -> Bool { lifted[order.subject]?.ends(order) ?? false }
   }
 
-  private struct Lift {
+  /// That an order was lifted.
+  package struct Lift: Sendable {
+    package var subject: StandingOrder.Subject
     /// The order that it was, if that is known here.
-    var order: StandingOrder?
+    package var order: StandingOrder?
     /// Seconds since 1970.
-    var time: Double
+    package var time: Double
+
+    package init(_ subject: StandingOrder.Subject, _ order: StandingOrder?, at time: Double) {
+      (self.subject, self.order, self.time) = (subject, order, time)
+    }
 
     /// A newer order about the same, which another process has given, is another one.
-    func ends(_ other: StandingOrder) -> Bool {
+    fileprivate func ends(_ other: StandingOrder) -> Bool {
       if order == other { return true }
       guard let given = other.given else { return order == nil }
       return given <= time
@@ -96,7 +102,7 @@ package final class StandingOrders: Sendable {
         table.lifted[subject] = nil
       } else if entry != nil || !isKnown {
         // Each worker lifts it: the first one has known the order.
-        table.remember(subject, Lift(order: entry?.order ?? table.lifted[subject]?.order, time: now))
+        table.remember(Lift(subject, entry?.order ?? table.lifted[subject]?.order, at: now))
       }
       return entry.map { $0.order.until > now } ?? false
     }
@@ -110,6 +116,16 @@ package final class StandingOrders: Sendable {
     return table.withLock { table in
       if !table.lifted.isEmpty { table.lifted = table.lifted.filter { $0.value.time > now - 86_400 } }
       return Array(table.lifted.keys)
+    }
+  }
+
+  /// The same with all that is known of it, for the process that takes this one's place.
+  package var lifts: [Lift] { table.withLock { Array($0.lifted.values) } }
+
+  /// Remembers what another process has lifted.
+  package func resume(_ lifts: [Lift]) {
+    table.withLock { table in
+      for lift in lifts where table.orders[lift.subject] == nil { table.remember(lift) }
     }
   }
 

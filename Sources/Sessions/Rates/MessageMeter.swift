@@ -16,7 +16,7 @@ final class MessageMeter {
 
   private var price: RatePrice?
   private var excess: MessageRate.Excess
-  private var paidAt: UInt64 = 0
+  var paidAt: UInt64 = 0
   /// Nil for an anonymous client, and where the messages of users are not counted.
   var user: UserPlace?
   /// Ends the pause.

@@ -47,7 +47,19 @@ struct RecentAccounts<Key: Hashable & Sendable>: Sendable {
   /// Those that came before the recent ones.
   private var older: [Key: UInt64] = [:]
 
+  init() {}
+
+  /// Goes on with those of another process.
+  init(_ known: [Key: UInt64]) {
+    for (key, paidAt) in known { self[key] = paidAt }
+  }
+
   var count: Int { recent.count + older.count }
+
+  /// Those who have something to pay for.
+  func all(at now: UInt64) -> [Key: UInt64] {
+    older.merging(recent) { $1 }.filter { $0.value > now }
+  }
 
   /// 0 for one that is not remembered.
   subscript(key: Key) -> UInt64 {

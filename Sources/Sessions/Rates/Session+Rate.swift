@@ -27,8 +27,10 @@ extension Session {
   /// The route has other limits than before.
   func exchangeMeter() {
     guard let meter = feed.extras?.meter else { return beginMeter() }
+    guard route.configuration.limits.countsMessages else { return endMeter() }
     meter.adopt(route.configuration.limits.rate)
-    if !route.configuration.limits.countsMessages { endMeter() }
+    // What the user pays may be another price.
+    if let identity { meter.user = worker.process.users?.place(of: identity.user) }
   }
 
   func endMeter() {
@@ -54,7 +56,7 @@ extension Session {
   }
 
   /// Leaves what the client sends in the kernel's buffer, so that TCP makes it wait.
-  private func pause(_ meter: MessageMeter, for wait: UInt64) {
+  func pause(_ meter: MessageMeter, for wait: UInt64) {
     note(meter)
     meter.isPausing = true
     // Unowned: the end of the session cancels it.

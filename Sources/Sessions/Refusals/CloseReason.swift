@@ -1,4 +1,6 @@
+package import GatewayConfig
 import Logging
+import Transport
 package import WebSocketCore
 
 /// Why the gateway closes a session: one row of the table of close codes.
@@ -15,6 +17,8 @@ package struct CloseReason: Sendable, Equatable {
   var level: Logger.Level?
   /// When a session is closed for it, as one sentence of the manual in Markdown.
   var meaning: String
+  /// When the client is to come back, as the text says; nil where it does not say.
+  private(set) var retry: Duration?
 
   private init(
     _ code: CloseCode, _ text: String, _ reconnecting: Reconnecting, level: Logger.Level?,
@@ -27,6 +31,9 @@ package struct CloseReason: Sendable, Equatable {
     self.meaning = meaning
   }
 
+  /// The code of the close frame.
+  package var closeCode: UInt16 { code.rawValue }
+
   /// Whether an operator has said so.
   var isOrder: Bool { meaning == CloseReason.disconnected.meaning }
 
@@ -35,6 +42,15 @@ package struct CloseReason: Sendable, Equatable {
     var reason = self
     reason.text = text
     return reason
+  }
+}
+
+extension Duration {
+  /// What a client is told that is to come back after this time, in the form that clients look for: `retry in 3.4s`.
+  var hint: String {
+    // Not before.
+    let tenths = (wholeNanoseconds + 99_999_999) / 100_000_000
+    return "retry in \(tenths / 10).\(tenths % 10)s"
   }
 }
 
@@ -57,14 +73,21 @@ extension CloseReason {
   static let pingTimeout = CloseReason(
     .goingAway, "no answer to a ping", .yes, level: .debug, when: "The client did not answer a ping.")
 
-  static let restart = CloseReason(
-    .serviceRestart, "restarting, please reconnect", .yes, level: nil,
-    when: "The gateway restarts. `shutdown.code` sets another code.")
+  private static let restart = CloseReason(
+    .serviceRestart, "restarting; retry in N s", .yes, level: nil,
+    when:
+      "The gateway restarts, and says after how many seconds to come back: `restarting; retry in 3.4s`. `shutdown.code` sets another code."
+  )
 
-  /// - Parameter code: `shutdown.code`.
-  package static func restart(code: CloseCode) -> CloseReason {
-    var reason = restart
+  /// - Parameters:
+  ///   - code: `shutdown.code`.
+  ///   - time: when the client is to come back.
+  package static func restart(
+    code: CloseCode = .serviceRestart, retry time: Duration = .zero
+  ) -> CloseReason {
+    var reason = restart.saying("restarting; \(time.hint)")
     reason.code = code
+    reason.retry = time
     return reason
   }
 
@@ -168,6 +191,39 @@ extension CloseReason {
     .serviceRestart, "the groups of this user have changed, please reconnect", .yes, level: .info,
     when: "A claim that is in the name of a group had changed when the view was asked again (`recheck`).")
 
+  // How sessions end because the file of a running gateway has changed.
+
+  static let routeGone = CloseReason(
+    .serviceRestart, ClientEnd.routeGone.rawValue, .yes, level: nil,
+    when: "The file was reloaded, and the path of the session leads to no route any more.")
+
+  static let routeChanged = CloseReason(
+    .serviceRestart, "WHY", .yes, level: nil,
+    when:
+      "The file was reloaded, and the session cannot go on by the route that its path leads to now: another consumer or upstream serves it, its groups or their channel layer are others, or so is what its client may do. The text says which."
+  )
+
+  static let loginNeeded = CloseReason(
+    .unauthorized, ClientEnd.loginNeeded.rawValue, .withNewToken, level: nil,
+    when: "The file was reloaded, and the route authenticates its clients now, or by another entry of `auth`."
+  )
+
+  static let originRefused = CloseReason(
+    .forbidden, ClientEnd.originRefused.rawValue, .no, level: nil,
+    when: "The file was reloaded, and `allowed_hosts` does not admit the `Origin` of the client any more.")
+
+  /// Why a client cannot go on by the route that its path leads to now.
+  package init(_ end: ClientEnd) {
+    self =
+      switch end {
+      case .routeGone: .routeGone
+      case .loginNeeded: .loginNeeded
+      case .originRefused: .originRefused
+      case .consumerChanged, .layerChanged, .groupsChanged, .rightsChanged:
+        .routeChanged.saying("\(end.rawValue), please reconnect")
+      }
+  }
+
   package static let disconnected = CloseReason(
     .forbidden, "disconnected by an operator", .no, level: nil,
     when: "An operator ended the user's sessions, and may have given another text.")
@@ -217,7 +273,8 @@ extension CloseReason {
     notAuthenticated, tokenLate, tokenExpired, sessionOld, permissionOver,
     tokenOfOther,
     tooManyHandshakes, tooManyMessages, notAllowed,
-    userGone, permissionGone, groupsChanged, disconnected,
+    userGone, permissionGone, groupsChanged, routeGone, routeChanged, loginNeeded, originRefused,
+    disconnected,
     handshakeBad, handshakeUnauthorized, handshakeForbidden, handshakeLost, handshakeTooMany,
     handshakeUnavailable,
   ]

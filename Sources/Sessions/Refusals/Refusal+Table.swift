@@ -1,4 +1,5 @@
 import Logging
+import Transport
 package import WebSocketCore
 
 // A new refusal is a row here, and its name in one of the lists behind them.
@@ -171,8 +172,26 @@ extension Refusal {
     when: "The `callback` or the key set does not answer.")
 
   package static let stopping = Refusal(
-    503, "The gateway is being restarted; try again at once.", .yes, fields: retryAfter(1),
-    when: "The gateway stops.")
+    503, "The gateway is being restarted; retry in N s.", .yes, fields: retryAfter(1),
+    when: "The gateway stops, and says when to come back: `retry in 3.4s`.")
+
+  /// - Parameter time: when the client is to come back.
+  package static func stopping(retry time: Duration) -> Refusal {
+    var refusal = stopping.saying("The gateway is being restarted; \(time.hint).")
+    refusal.fields = retryAfter(RatePrice.seconds(max(1, time.wholeNanoseconds)))
+    return refusal
+  }
+
+  package static let handshakesOverLimit = Refusal(
+    503, "Too many clients are connecting; retry in N s.", .later, level: .info,
+    when: "Clients connect faster than `limits.handshakes` allows, all together.")
+
+  /// - Parameter retryAfter: seconds.
+  package static func handshakesOverLimit(retryAfter seconds: Int) -> Refusal {
+    var refusal = handshakesOverLimit.saying("Too many clients are connecting; retry in \(seconds)s.")
+    refusal.fields = retryAfter(seconds)
+    return refusal
+  }
 }
 
 // MARK: - Authentication
@@ -425,7 +444,7 @@ extension Refusal {
   static let ofHandshakes = [
     badPath, ambiguousPath, mergedSlashes,
     badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, userOverLimit, tooManyConnections,
-    layerUnavailable, identityUnavailable, stopping,
+    handshakesOverLimit, layerUnavailable, identityUnavailable, stopping,
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, notFoundByCallback,
     tooManyForCallback, refusedByView, badPlace, noGroupName, tooManyGroups, claimsTooFew, userMayNot,
     endedByOperator, keptOut,

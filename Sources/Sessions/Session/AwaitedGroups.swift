@@ -20,7 +20,7 @@ struct AwaitedGroups {
     static let everybody: Wish = [.client, .others, .view, .answer]
   }
 
-  private var wishes: [String: Wish] = [:]
+  private(set) var wishes: [String: Wish] = [:]
 
   /// How many of them count in `GroupFeed.mostJoined`: all but those of the route. What nobody wants any more counts until it is there, or
   /// a client could have any number on the way.

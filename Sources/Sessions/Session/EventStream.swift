@@ -1,5 +1,6 @@
 import ChannelLayers
 import Consumers
+import GatewayConfig
 import JSON
 import Transport
 import WebSocketCore
@@ -11,15 +12,19 @@ final class EventStream: LiveSession {
   /// Bytes behind the request that are passed over, such as a body that nobody asked for; a client that sends more is let go.
   private static let mostIgnored = 16 * 1024
 
+  /// A browser that finds nobody tries again after the same time, without end.
+  private static let leastRetry = Duration.seconds(1)
+
   let connection: Connection
   private(set) var route: EventRoute
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   unowned let worker: WorkerSessions
   var feed = GroupFeed()
+  var wayIn = WayIn.unknown
   /// When something was last written, in nanoseconds of the reactor's clock.
-  private var lastWrite: UInt64
+  var lastWrite: UInt64
   private var silence = PeerSilence()
-  private var ignored = 0
+  var ignored = 0
   private(set) var isOpen = true
   /// What it takes up of the connections that its address may have.
   var place: AddressPlace?
@@ -88,6 +93,8 @@ extension EventStream: GroupClient {
     route = new
   }
 
+  func isAdmitted(by origins: OriginPolicy) -> Bool { wayIn.mayRead(by: origins) }
+
   /// Only events of the first group have a position that the client can go on with.
   func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
     let renderer = isFirst ? route.renderer : route.rendererOfOthers
@@ -148,8 +155,19 @@ extension EventStream {
     guard isOpen else { return }
     record?.ends(reason.code, reason.text)
     // To come again as it is, after `retry`, is what a client does without being told.
-    guard !reason.reconnecting.isUnchanged else { return end() }
-    close(code: reason.code.rawValue, reason: reason.text)
+    guard reason.reconnecting.isUnchanged else {
+      return close(code: reason.code.rawValue, reason: reason.text)
+    }
+    if let retry = reason.retry { tell(retry) }
+    end()
+  }
+
+  /// Says when to come back. The beginning of the next stream says again what `retry` of the route is.
+  private func tell(_ retry: Duration) {
+    let stream = SharedBytes(capacity: 32)
+    ServerSentEvent.appendRetry(max(retry, Self.leastRetry), to: stream)
+    for membership in feed.memberships { _ = layer?.groups.catchUp(membership) }
+    connection.write(stream, from: 0)
   }
 
   /// Sends what is queued and closes the connection.

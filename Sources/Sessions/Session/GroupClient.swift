@@ -1,11 +1,18 @@
 import ChannelLayers
 import GatewayConfig
+import Routing
 import Transport
 
 /// The owner of a `GroupFeed`: a WebSocket session or an event stream.
 protocol GroupClient: OrderedSession {
   associatedtype Route: LiveRoute
   var route: Route { get }
+  /// How the client has come in.
+  var wayIn: WayIn { get }
+  /// Whether the page of the client may use a route with these.
+  func isAdmitted(by origins: OriginPolicy) -> Bool
+  /// What the client's path has captured by a route that is about to be exchanged for its own.
+  func take(_ captures: Captures, of new: Route)
   /// Takes the rules of a route that continues its own. What was agreed on in the handshake stays.
   func exchange(for new: Route)
 
@@ -58,6 +65,9 @@ protocol GroupClient: OrderedSession {
 
 extension GroupClient {
   var orders: StandingOrders { worker.process.orders }
+
+  func isAdmitted(by origins: OriginPolicy) -> Bool { wayIn.isAdmitted(by: origins) }
+  func take(_ captures: Captures, of new: Route) {}
 
   /// No view has answered that an event stream joins a group.
   func arrived(in group: String, as arrival: Arrival?) {}

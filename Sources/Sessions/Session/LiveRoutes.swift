@@ -1,10 +1,13 @@
 import ChannelLayers
 import GatewayConfig
+import Routing
 import WebSocketCore
 
 /// A route made ready for sessions or for event streams.
 protocol LiveRoute: AnyObject, Sendable {
   var name: String { get }
+  /// What it means to its clients.
+  var meaning: ClientRoute { get }
   /// Nil where it does not matter who the client is.
   var auth: RouteAuthenticator? { get }
   /// Nil for a route without groups.
@@ -13,56 +16,63 @@ protocol LiveRoute: AnyObject, Sendable {
   var layer: (any LayerBackend)? { get }
   /// Whether others may have its sessions join and leave the group.
   func admitsFromOutside(_ group: String) -> Bool
+  /// Whether its sessions could never be handed over to another program, even over plain connections.
+  var isBound: Bool { get }
 
-  /// Whether clients of another value of the route can go on by this one.
-  func continues(_ other: Self) -> Bool
+  /// The route that a path leads to.
+  static func find(_ path: RequestPath, in routes: LiveRoutes) -> FoundRoute<Self>?
 }
 
-/// The routes of living sessions and streams by name, for those that go on when what is served was exchanged.
+/// A route that a path leads to, and what the path captured there.
+struct FoundRoute<Route: LiveRoute> {
+  var route: Route
+  var captures: Captures
+}
+
+/// The routes that living sessions and streams go on by when what is served was exchanged.
 package struct LiveRoutes: Sendable {
-  private let sessions: [String: SessionRoute]
-  private let streams: [String: EventRoute]
+  private let webSocketRouter: Router
+  private let httpRouter: Router
+  private let sessions: [SessionRoute]
+  /// By HTTP route.
+  private let streams: [EventRoute?]
+  private let named: [String: SessionRoute]
+  private let all: Set<ObjectIdentifier>
 
-  init(_ sessions: [SessionRoute], _ streams: [EventRoute]) {
-    self.sessions = Dictionary(sessions.map { ($0.name, $0) }) { first, _ in first }
-    self.streams = Dictionary(streams.map { ($0.name, $0) }) { first, _ in first }
+  init(_ application: ApplicationConfiguration, _ sessions: [SessionRoute], _ streams: [EventRoute?]) {
+    webSocketRouter = application.webSocketRouter
+    httpRouter = application.httpRouter
+    self.sessions = sessions
+    self.streams = streams
+    all = Set(sessions.map(ObjectIdentifier.init) + streams.compactMap { $0.map(ObjectIdentifier.init) })
+    named = Dictionary(sessions.map { ($0.name, $0) }) { first, _ in first }
   }
 
-  /// - Returns: nil where the route is gone, or means something else to its clients.
-  func successor<Route: LiveRoute>(of route: Route) -> Route? {
-    let new = sessions[route.name] as? Route ?? streams[route.name] as? Route
-    return new.flatMap { $0.continues(route) ? $0 : nil }
+  func session(at path: RequestPath) -> FoundRoute<SessionRoute>? {
+    webSocketRouter.match(path).map { FoundRoute(route: sessions[$0.route], captures: $0.captures) }
+  }
+
+  func stream(at path: RequestPath) -> FoundRoute<EventRoute>? {
+    guard let match = httpRouter.match(path), let stream = streams[match.route] else { return nil }
+    return FoundRoute(route: stream, captures: match.captures)
+  }
+
+  func owns(_ route: some LiveRoute) -> Bool { all.contains(ObjectIdentifier(route)) }
+
+  /// The route of this name: for the views of sessions that have ended.
+  func session(named name: String) -> SessionRoute? { named[name] }
+
+  func stream(named name: String) -> EventRoute? { streams.lazy.compactMap(\.self).first { $0.name == name } }
+}
+
+extension SessionRoute {
+  static func find(_ path: RequestPath, in routes: LiveRoutes) -> FoundRoute<SessionRoute>? {
+    routes.session(at: path)
   }
 }
 
-extension GroupClient {
-  var routeName: String { route.name }
-
-  /// Goes on by the route that is served now, or ends where there is none that continues its own.
-  func adopt(_ routes: LiveRoutes) {
-    guard let new = routes.successor(of: route) else { return close(.restart(code: .serviceRestart)) }
-    guard new !== route, isOpen else { return }
-    let isNumbered = feed.membership?.route == audience(isFirst: true, isNumbered: true).key
-    exchange(for: new)
-    moveMemberships(isNumbered: isNumbered)
-    replanRechecks()
-  }
-
-  /// Moves the client to those who see events in its form, once that is another route's.
-  ///
-  /// - Parameter isNumbered: whether its frames contain positions.
-  private func moveMemberships(isNumbered: Bool) {
-    guard let layer else { return }
-    for (place, membership) in feed.memberships.enumerated() {
-      let isFirst = place == 0
-      if isFirst, let replay = feed.replay {
-        replay.renderer = audience(isFirst: true, isNumbered: replay.isNumbered).renderer
-        continue
-      }
-      let (key, renderer) = audience(isFirst: isFirst, isNumbered: isFirst && isNumbered)
-      layer.groups.move(membership, route: key, renderer: renderer)
-    }
-    let (key, renderer) = audience(isFirst: true, isNumbered: false)
-    feed.extras?.presence?.move(route: key, renderer: renderer)
+extension EventRoute {
+  static func find(_ path: RequestPath, in routes: LiveRoutes) -> FoundRoute<EventRoute>? {
+    routes.stream(at: path)
   }
 }

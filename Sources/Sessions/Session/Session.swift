@@ -27,15 +27,16 @@ final class Session: LiveSession {
   private(set) var route: SessionRoute
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   unowned let worker: WorkerSessions
-  private var decoder: MessageDecoder
+  var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
-  private var compression: SessionCompression?
+  private(set) var compression: SessionCompression?
   var feed = GroupFeed()
-  private var keepAlive: KeepAlive?
+  var wayIn = WayIn.unknown
+  var keepAlive: KeepAlive?
   private var silence = PeerSilence()
-  private var closeDeadline: Timer?
+  private(set) var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
-  private var upstream: UpstreamSession?
+  private(set) var upstream: UpstreamSession?
   /// The reactor's end of the channel layer with the groups, which each message needs.
   let layer: (any ChannelLayer)?
   /// Whether one message may cost much more than its bytes: all that are not just sent back as they are.
@@ -117,6 +118,12 @@ final class Session: LiveSession {
     view?.adopt(new)
     judgeControls()
     exchangeMeter()
+  }
+
+  func take(_ captures: Captures, of new: SessionRoute) {
+    view?.record.captures = captures
+    if new.hasControls || new.needsCaptures { feed.makeExtras().captures = captures }
+    feed.extras?.token?.awaited?.admission.exchange(for: new, captures)
   }
 
   /// Joins the route's groups, and their presence.
@@ -507,12 +514,17 @@ extension Session {
   private func close(_ payload: [UInt8]) {
     guard state == .open else { return }
     writeClose(payload)
-    state = .closing
     leaveAll()
     endMeter()
+    awaitAnswer(until: worker.reactor.now + Farewell.answer)
+  }
+
+  /// A close frame was sent: the client's is waited for.
+  func awaitAnswer(until time: MonotonicTime) {
+    state = .closing
     // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
-    deadline.schedule(after: Farewell.answer)
+    deadline.schedule(at: time)
     closeDeadline = deadline
   }
 
@@ -557,7 +569,8 @@ extension Session {
   }
 
   private func turnAway(_ reason: CloseReason) {
-    let row: Refusal = reason.isOrder ? .endedByOperator.saying(reason.text) : .stopping
+    let row: Refusal =
+      reason.isOrder ? .endedByOperator.saying(reason.text) : .stopping(retry: reason.retry ?? .zero)
     turnAway(HandshakeRefusal(row))
   }
 

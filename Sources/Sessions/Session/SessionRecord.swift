@@ -11,6 +11,31 @@ final class SessionRecord {
   private let log: Logger
   private let facts: Logger.Metadata
   private let startedAt: MonotonicTime
+
+  /// The same in another process.
+  struct State: Recorded {
+    var facts: [String: String] = [:]
+    var startedAt: UInt64 = 0
+    var received = (messages: 0, bytes: 0)
+    var sent = (messages: 0, bytes: 0)
+    var ending: (side: String, code: UInt16, reason: String)?
+  }
+
+  var handed: State {
+    State(
+      facts: facts.mapValues { "\($0)" }, startedAt: startedAt.nanoseconds, received: received, sent: sent,
+      ending: ending.map { ($0.side, $0.code.rawValue, $0.reason) })
+  }
+
+  /// Goes on with a session whose first line another process has written.
+  init(_ state: State, log: Logger) {
+    self.log = log
+    facts = state.facts.mapValues { "\($0)" }
+    startedAt = MonotonicTime(nanoseconds: state.startedAt)
+    (received, sent) = (state.received, state.sent)
+    ending = state.ending.map { ($0.side, CloseCode(rawValue: $0.code), $0.reason) }
+  }
+
   /// Of the client: messages, and the bytes in them.
   private var received = (messages: 0, bytes: 0)
   /// To the client: messages, and the bytes of their frames.

@@ -7,8 +7,9 @@ import Transport
 /// A WebSocket route made ready for sessions: one value for each route, shared by all workers.
 final class SessionRoute: LiveRoute {
   let configuration: WebSocketRoute
+  let meaning: ClientRoute
   let consumer: Consumer
-  let layer: (any LayerBackend)?
+  private let lease: LayerLease?
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
@@ -35,13 +36,14 @@ final class SessionRoute: LiveRoute {
 
   init(
     _ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil,
-    view: RouteView? = nil, log: Logger
+    view: RouteView? = nil, meaning: ClientRoute? = nil, log: Logger
   ) {
     self.view = view
+    self.meaning = meaning ?? ClientRoute(alone: configuration)
     self.configuration = configuration
     self.consumer = Consumer(
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
-    self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
+    lease = configuration.consumer.group.flatMap { layers.lease($0.layer) }
     self.auth = auth
     recordKind = configuration.consumer.view?.recordKind(of: configuration.name) ?? ""
     // Behind a `proxy` route messages are for the upstream.
@@ -58,14 +60,10 @@ final class SessionRoute: LiveRoute {
   }
 
   var name: String { configuration.name }
+  var layer: (any LayerBackend)? { lease?.layer }
   var groups: GroupConfiguration? { configuration.consumer.group }
-
-  func continues(_ other: SessionRoute) -> Bool {
-    configuration.consumer.continues(other.configuration.consumer)
-      && RouteAuthenticator.continues(auth, other.auth) && takesTokens == other.takesTokens
-      // Sessions that did not keep them cannot get them again.
-      && (!needsCaptures || other.needsCaptures || other.hasControls)
-  }
+  /// The keys of TLS with an upstream are this process's.
+  var isBound: Bool { configuration.consumer.upstream?.scheme.isSecure == true }
 
   /// The shortest time after which a session has to be looked at.
   var wait: Duration {

@@ -22,9 +22,11 @@ extension HTTPClient {
   ///
   /// - Parameters:
   ///   - patience: how long a server may accept nothing of a request's body.
+  ///   - refuse: says of a new connection why nothing is sent on it, if so. Called on its event loop.
   ///   - configure: sets other differences from AsyncHTTPClient's defaults.
   package static func guarded(
     on loops: EventLoopGroupProvider, patience: TimeAmount = .seconds(60),
+    refusing refuse: @escaping @Sendable (any Channel) -> (any Error)? = { _ in nil },
     _ configure: (inout Configuration) -> Void
   ) -> HTTPClient {
     var configuration = Configuration()
@@ -35,7 +37,9 @@ extension HTTPClient {
     configure(&configuration)
     // Called for each HTTP/1.1 connection, plain or TLS, when the client's handlers are in its pipeline and nothing was read.
     configuration.http1_1ConnectionDebugInitializer = { channel in
-      AnswerGuard.protect(channel, patience: patience)
+      guard let refusal = refuse(channel) else { return AnswerGuard.protect(channel, patience: patience) }
+      channel.close(promise: nil)
+      return channel.eventLoop.makeFailedFuture(refusal)
     }
     return HTTPClient(eventLoopGroupProvider: loops, configuration: configuration)
   }

@@ -16,8 +16,8 @@ final class UpstreamSession {
     case ended
   }
 
-  private let connection: Connection
-  private var decoder: MessageDecoder
+  let connection: Connection
+  var decoder: MessageDecoder
   var keepAlive: KeepAlive?
   /// Nil once one of the two has ended.
   private var session: Session?
@@ -29,7 +29,7 @@ final class UpstreamSession {
   /// The name of the session's route.
   let routeName: String
   /// The target of the client's request.
-  private let target: [UInt8]?
+  let target: [UInt8]?
   private var unfinished: UnfinishedInput.Part?
   private var silence = PeerSilence()
   private var hasSlowPings: Bool

@@ -1,4 +1,4 @@
-import ChannelLayers
+package import ChannelLayers
 package import GatewayConfig
 package import Logging
 package import NIOCore
@@ -10,11 +10,7 @@ package import Transport
 /// Used for each connection, never for each message.
 package final class ProcessState: Sendable {
   private let current: Mutex<ServedRoutes>
-  package let layers: ServedLayers
-  package let server: ServerConfiguration
   package let log: Logger
-  /// `logging.sessions`
-  let logsSessions: Bool
   package let counters: ProcessCounters
   let tlsFailures: TLSFailures
   package let upstreamFailures: UpstreamFailures
@@ -28,10 +24,10 @@ package final class ProcessState: Sendable {
   /// `limits.receive_memory`: unfinished messages.
   package let receiveMemory: MemoryBound
   package let threads: Int
-  /// `limits.per_ip`; nil if nothing is limited.
-  package let addresses: AddressTable?
-  /// `limits.per_user`; nil if nothing is limited.
-  package let users: UserTable?
+  private let addressTable: AddressTable
+  private let userTable: UserTable
+  /// `limits.handshakes`.
+  package let handshakes: HandshakeRate
   let ratePace = SharedLogPace(most: 4)
   let viewPace = SharedLogPace(most: 4)
   /// A refused client may come thousands of times in a second.
@@ -47,24 +43,24 @@ package final class ProcessState: Sendable {
   /// - Parameters:
   ///   - memory: of the process.
   ///   - connectionLimit: `limits.connections`.
+  ///   - rates: of the process that this one takes the place of.
   package init(
     _ configuration: Configuration, _ layers: ServedLayers, sendMemory: MemoryBound, memory: MemoryLimit,
-    threads: Int, connectionLimit: Int, loops: any EventLoopGroup, log: Logger
+    threads: Int, connectionLimit: Int, loops: any EventLoopGroup, resuming rates: RateState? = nil,
+    log: Logger
   ) {
-    self.layers = layers
     self.sendMemory = sendMemory
     receiveMemory = MemoryBound(
       configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
-    server = configuration.server
     self.threads = threads
-    addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
-    users = UserTable(configuration.server.perUser)
+    addressTable = AddressTable(configuration.server.perAddress, of: connectionLimit, resuming: rates)
+    userTable = UserTable(configuration.server.perUser, resuming: rates)
+    handshakes = HandshakeRate(configuration.server.handshakes, resuming: rates?.ofAll, log: log)
     let counters = ProcessCounters()
     self.counters = counters
     tlsFailures = TLSFailures(counters, log: log)
     unbelieved = UnbelievedProxies(log: log)
     self.log = log
-    logsSessions = configuration.logging.sessions
     let upstreamFailures = UpstreamFailures(log: log)
     self.upstreamFailures = upstreamFailures
     self.loops = loops
@@ -83,12 +79,46 @@ package final class ProcessState: Sendable {
   /// What new requests are matched with.
   package var served: ServedRoutes { current.withLock { $0 } }
 
-  /// Makes the routes of another configuration ready.
-  package func routes(of configuration: Configuration) -> ServedRoutes {
-    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, views: routeViews, log: log)
+  package var layers: ServedLayers { served.layers }
+  package var server: ServerConfiguration { served.server }
+
+  /// `limits.per_ip`; nil if nothing is limited.
+  package var addresses: AddressTable? { addressTable.isLimiting ? addressTable : nil }
+  /// `limits.per_user`; nil if nothing is limited.
+  package var users: UserTable? { userTable.isLimiting ? userTable : nil }
+
+  /// What addresses, users and all clients together have used of their rates, for the process that takes this one's place.
+  package var rates: RateState {
+    var state = RateState()
+    userTable.add(to: &state)
+    addressTable.add(to: &state)
+    state.ofAll = handshakes.handed
+    return state
   }
 
-  /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
+  /// Has the ends of sessions that layers keep told to views, before the layers run.
+  package func connect(_ layers: [any LayerBackend]) {
+    for layer in layers { layer.records?.connect(to: views) }
+  }
+
+  /// Makes the routes of another configuration ready.
+  ///
+  /// - Parameter layers: those of the configuration; nil for those of now.
+  package func routes(of configuration: Configuration, _ layers: ServedLayers? = nil) -> ServedRoutes {
+    let current = served
+    return ServedRoutes(
+      configuration, layers ?? current.layers, on: loops, failures: upstreamFailures, views: routeViews,
+      after: current, log: log)
+  }
+
+  /// Other limits hold from now on, for what comes and for what is there.
+  package func limit(_ server: ServerConfiguration, connections: Int) {
+    addressTable.limit(server.perAddress, of: connections)
+    userTable.limit(server.perUser)
+    handshakes.limit(server.handshakes)
+  }
+
+  /// Matches new requests with other routes. Every worker has an end of their layers, and is told by the caller.
   package func serve(_ routes: ServedRoutes) {
     routeViews.keep(routes.routes)
     current.withLock { $0 = routes }

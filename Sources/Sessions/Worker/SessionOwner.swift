@@ -6,6 +6,13 @@ package protocol SessionOwner: AnyObject {
   /// Whether new sessions are accepted.
   var isServing: Bool { get }
 
+  /// When a client is to come back that is refused because of the stop.
+  var stopRetry: Duration? { get }
+
+  /// The same for one whose session could not be handed over to another program, while that is about to take over; nil where such
+  /// sessions may begin.
+  var boundRetry: Duration? { get }
+
   /// Connects to an upstream.
   ///
   /// - Parameter done: called once, on any thread. The callee owns the descriptor.

@@ -1,4 +1,4 @@
-import ChannelLayers
+package import ChannelLayers
 import GatewayConfig
 import Logging
 package import Transport
@@ -13,14 +13,17 @@ package final class WorkerSessions {
   /// Of the reactor.
   package let number: Int
   package let process: ProcessState
-  package let layers: WorkerLayers
+  package private(set) var layers: WorkerLayers
   /// The routes for new connections.
   package private(set) var served: ServedRoutes
   /// The last one; nil while the worker serves what it began with.
   private var exchange: RouteExchange?
+  /// While another program is about to serve routes that this one cannot; nil otherwise.
+  var foreseen: ForeseenRoutes?
   package let refusals: RefusalLog
   let compression: WorkerCompression
   private var clock = HTTPClock()
+  private var waysIn = WaysIn()
   let identities = WorkerIdentities()
   let unfinishedInput: UnfinishedInput
   /// Orders on many sessions. Unowned there: the worker lives while its reactor runs.
@@ -39,8 +42,15 @@ package final class WorkerSessions {
   let endedViews: EndedViews
   /// Of a stop: when the time for answers to what clients have sent is over.
   var lastAnswers: Timer?
+  /// Whether clients of views are not read, so that what is under way with their views comes to an end.
+  private(set) var holdsViews = false
+  /// Those that visit all clients, by their number.
+  var sweeps: [Int: LiveSweep] = [:]
+  var nextSweep = 0
   /// Who waits for a `Reply`.
   var replies = Tickets<Void>()
+  /// Of sessions that were taken over from another process and wait for the others.
+  var going: [() -> Void] = []
   /// Set before the first connection.
   package weak var owner: (any SessionOwner)?
   /// Brings an outcome to this reactor, for other threads; false once it has ended. Set before the first connection.
@@ -62,8 +72,9 @@ package final class WorkerSessions {
     self.reactor = reactor
     self.number = number
     self.process = process
-    layers = WorkerLayers(process.layers, on: reactor, number: number)
-    served = process.served
+    let served = process.served
+    self.served = served
+    layers = WorkerLayers(served.layers, on: reactor, number: number)
     refusals = RefusalLog(process)
     unfinishedInput = UnfinishedInput(process, reactor: reactor)
     endedViews = EndedViews(reactor)
@@ -72,21 +83,29 @@ package final class WorkerSessions {
 
   /// Serves the routes that the process serves now. Living sessions adopt them, or end where there is none for them.
   ///
-  /// - Parameter watcher: released once all sessions have had their turn, or the worker has ended.
-  package func serveAnew(watcher: AnyObject? = nil) {
+  /// - Parameter watcher: gets the counts once all sessions have had their turn, and is released then, or once the worker has ended.
+  package func serveAnew(watcher: ExchangeTally? = nil) {
     let routes = process.served
     if routes !== served {
       served = routes
       compression.forgetRoutes()
       retireAskers()
       if let keepAlive { for wait in routes.waits { keepAlive.include(wait) } }
-      exchange?.end()
+      exchange?.giveWay()
       let exchange = RouteExchange(of: self)
       self.exchange = exchange
-      exchange.sweep()
+      exchange.start()
     }
     // An earlier call may have begun to bring the sessions to these routes.
     if let watcher { exchange?.keep(watcher) }
+  }
+
+  /// Reads nothing more of the clients of views for now, or goes on.
+  package func holdViews(_ holds: Bool) {
+    holdsViews = holds
+    for case let session as Session in live where session.view != nil {
+      if holds { session.connection.pauseReading() } else { session.readOn() }
+    }
   }
 
   package func handle(_ outcome: Outcome) {
@@ -103,6 +122,16 @@ package final class WorkerSessions {
 
   /// Whether new sessions are accepted.
   var isServing: Bool { owner?.isServing == true }
+  package var stopRetry: Duration? { owner?.stopRetry }
+
+  /// When a client is to come back that is refused because the gateway stops or, where its session could not be handed over, because
+  /// another program is about to take over; nil where it is not refused.
+  ///
+  /// - Parameter isBound: whether its session could never be handed over.
+  func retry(isBound: Bool) -> Duration? {
+    guard isServing else { return owner?.stopRetry ?? .zero }
+    return isBound ? owner?.boundRetry : nil
+  }
 
   /// This worker's end of the layer with a route's groups; nil for a route without groups.
   func end(of layer: (any LayerBackend)?) -> (any ChannelLayer)? {
@@ -198,14 +227,30 @@ extension WorkerSessions {
     sweep.include(wait)
   }
 
-  /// The route that is served now in place of one that was when a handshake began.
-  func current<Route: LiveRoute>(_ route: Route) -> Route {
-    exchange == nil ? route : served.live.successor(of: route) ?? route
+  /// The handshake is over. If what is served was exchanged since it began, the session goes on by the route that its path leads to now,
+  /// or ends.
+  func sessionAccepted(_ session: any LiveSession) {
+    foreseen?.accepted(session)
+    guard let exchange, !session.isServed(by: served.live) else { return }
+    exchange.adoptLate(session)
+    compression.forgetRoutes(except: served.live)
   }
 
-  /// The handshake is over. A session whose route is gone since it began ends.
-  func sessionAccepted(_ session: any LiveSession) {
-    if exchange != nil { session.adopt(served.live) }
+  /// Makes the worker's end of one more layer, before that runs and before a route refers to it.
+  package func add(_ layer: any LayerBackend) { layers.add(layer) }
+
+  /// No route refers to the layer any more.
+  package func remove(_ layer: any LayerBackend) { layers.remove(layer) }
+
+  /// The way in of a client, by what other clients keep of theirs.
+  func shared(_ wayIn: WayIn) -> WayIn { waysIn.shared(wayIn) }
+
+  /// Whether an exchange, or an upgrade, has clients that are still to be closed.
+  package var isClosing: Bool { exchange?.isClosing == true || foreseen?.isClosing == true }
+
+  /// Whether the session has not ended.
+  func isLive(_ session: any LiveSession) -> Bool {
+    live.indices.contains(session.index) && live[session.index] === session
   }
 
   func sessionEnded(_ session: any LiveSession) {
@@ -231,7 +276,7 @@ extension WorkerSessions {
 extension WorkerSessions {
   /// Begins the record of a session; nil where none is kept.
   func record(of client: Client, route: String, target: [UInt8]?, user: String?) -> SessionRecord? {
-    guard process.logsSessions else { return nil }
+    guard served.logsSessions else { return nil }
     return SessionRecord(client, route: route, target: target, user: user, at: reactor.now, log: process.log)
   }
 

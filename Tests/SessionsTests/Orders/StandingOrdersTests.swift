@@ -142,6 +142,24 @@ struct StandingOrdersTests {
     #expect(orders.unforgotten == [])
   }
 
+  @Test func `what was lifted is lifted in the process that takes over, too`() throws {
+    let clock = Clock()
+    let orders = clock.orders
+    orders.add(order(user: "5"), isKept: true)
+    for user in ["5", "6"] { orders.remove(order(user: user).subject) }
+    let next = clock.orders
+    next.resume(
+      try orders.lifts.map { lift in
+        var writer = RecordWriter()
+        lift.write(to: &writer)
+        return try RecordReader.read(writer.bytes[...], as: StandingOrders.Lift.self)
+      })
+    let kept = ["5", "6", "7"].map { order(user: $0) }
+    #expect(kept.map(next.isLifted) == [true, true, false])
+    #expect(Set(next.unforgotten.map(\.user?.text)) == ["5", "6"])
+    #expect(next.replace(by: kept, asked: 1101) == [kept[2]])
+  }
+
   @Test func `a lift ends what was given before it, and nothing that another process has given since then`() {
     let clock = Clock()
     let orders = clock.orders

@@ -3,9 +3,11 @@ import ChannelLayers
 import Consumers
 import Glibc
 import JSON
+import Routing
 import Testing
 import WebSocketCore
 
+import struct GatewayConfig.ClientRoute
 import struct GatewayConfig.GroupConfiguration
 
 @testable import Sessions
@@ -68,7 +70,9 @@ private final class FakeRoute: LiveRoute {
   let groups: GroupConfiguration? = nil
   let layer: (any LayerBackend)? = nil
   func admitsFromOutside(_ group: String) -> Bool { group.hasPrefix("room_") }
-  func continues(_ other: FakeRoute) -> Bool { true }
+  let isBound = false
+  var meaning: ClientRoute { preconditionFailure("nothing is exchanged for it") }
+  static func find(_ path: RequestPath, in routes: LiveRoutes) -> FoundRoute<FakeRoute>? { nil }
 }
 
 private final class FakeClient: GroupClient, ConnectionHandler {
@@ -87,6 +91,7 @@ private final class FakeClient: GroupClient, ConnectionHandler {
   private(set) var arrivals: [String] = []
   let orders = StandingOrders()
   var isToldOfExpiry = false
+  let wayIn = WayIn.unknown
 
   init(_ descriptor: Int32, on reactor: Reactor, _ layer: CountingLayer) {
     layerOfGroups = layer

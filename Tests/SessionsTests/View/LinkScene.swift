@@ -128,6 +128,7 @@ final class LinkScene {
     peers.append(other)
     let connection = reactor.adopt(Descriptor(adopting: own), handler: Nobody())
     let session = Session(connection: connection, route: route, worker: worker)
+    session.wayIn = WayIn(path: Array("ws/room/".utf8), page: nil)
     connection.handler = session
     let layer = try #require(session.layer)
     session.join("room", of: layer, isFirst: true)

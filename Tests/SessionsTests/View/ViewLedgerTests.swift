@@ -292,6 +292,33 @@ struct ViewLedgerTests {
     #expect(lines.all.contains { $0.contains("are left for another process") })
   }
 
+  @Test func `an end that no layer keeps is told by the next program in the process`() throws {
+    ledger.serve(try routes(Self.file, on: NotingBackend(hasRecords: false)))
+    _ = enter(record("a"))
+    ledger.ended(record("a"), SessionEnd(code: 4001, reason: "bye", duration: 1.5))
+    let own = try #require(ledger.reportsInMemory.first)
+    var writer = RecordWriter()
+    for end in ledger.handedEnds { end.write(to: &writer) }
+    let ends: [EndState] = [try RecordReader.read(writer.bytes[...])]
+    let next = ViewLedger(log: lines.log)
+    #expect(next.resume(ends) == 1)
+    next.serve(try routes(Self.file, on: NotingBackend(hasRecords: false)))
+    next.connect(to: [{ [counts] _ in _ = counts.posted.up() }])
+    counts.posted.store(0, ordering: .relaxed)
+    #expect(next.resume(ends) == 0)
+    let taken = try #require(next.reportsInMemory.first)
+    #expect(next.ownEnds == 1 && counts.posted.count == 1)
+    #expect((taken.id, taken.end, taken.record.address) == (own.id, own.end, "a"))
+    next.remove(taken)
+    #expect(next.handedEnds.isEmpty && next.ownEnds == 0)
+  }
+
+  @Test func `an end that a layer keeps is read there by the next program`() {
+    _ = enter(record("a"))
+    ledger.ended(record("a"), SessionEnd(code: 1000, reason: "", duration: 1))
+    #expect(ledger.ownEnds == 1 && ledger.handedEnds.isEmpty)
+  }
+
   @Test func `a stop waits for a view that answers nobody where nobody else can tell it`() async throws {
     let routes = try routes(Self.file, on: NotingBackend(hasRecords: false))
     ledger.serve(routes)

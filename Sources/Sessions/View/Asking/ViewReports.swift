@@ -37,11 +37,12 @@ final class ViewReports: Sendable {
     case .opened(let count):
       log.warning(
         "a view does not answer: it is asked once a second until it does",
-        metadata: facts(["failures": "\(count)", "reason": fault.map { "\($0.reason)" }, "hint": fault?.hint])
-      )
+        metadata: facts(["reason": fault.map { "\($0.reason)" }, "hint": fault?.hint])
+          .merging(["failures": .number(count)]) { $1 })
     case .closed(let time):
       log.info(
-        "a view answers again", metadata: facts(["after": "\(time / .seconds(1))s"]))
+        "a view answers again",
+        metadata: facts([:]).merging(["after-ms": .number(Int(time / .milliseconds(1)))]) { $1 })
     }
   }
 

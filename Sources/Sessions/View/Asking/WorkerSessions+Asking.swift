@@ -1,3 +1,4 @@
+import GatewayConfig
 import Transport
 
 /// The turn of a question on another worker has come.
@@ -27,7 +28,10 @@ extension WorkerSessions {
   /// told of them.
   func askAsServed() {
     for link in endedViews.links {
-      if let new = served.live.successor(of: link.route), new !== link.route { link.adopt(new) }
+      guard let new = served.live.session(named: link.route.name), new !== link.route,
+        RouteChange(from: link.route.meaning, to: new.meaning).isContinued
+      else { continue }
+      link.adopt(new)
     }
     retireAskers()
   }

@@ -125,6 +125,28 @@ struct ViewConversation {
     self.rules = rules
   }
 
+  /// What there is of a conversation in which nothing is under way.
+  struct Rest: Equatable {
+    var lastQuestion: UInt32 = 0
+    var lastNumber: UInt64 = 0
+    var idleSeconds: UInt32 = 0
+  }
+
+  /// Goes on with one that another process had.
+  init(_ rules: ViewRules, resuming rest: Rest) {
+    self.init(rules)
+    phase = .open
+    (lastQuestion, lastNumber, idleSeconds) = (rest.lastQuestion, rest.lastNumber, rest.idleSeconds)
+  }
+
+  /// Nil while something is under way.
+  var atRest: Rest? {
+    guard isOpen, !isJoining, !isPausing, !isDropping, !isMistaken, !patience.isWaiting, underWay.isEmpty,
+      waiting.isEmpty, answers.isEmpty
+    else { return nil }
+    return Rest(lastQuestion: lastQuestion, lastNumber: lastNumber, idleSeconds: idleSeconds)
+  }
+
   /// Whether the client is not to be read.
   var isHoldingBack: Bool {
     switch phase {

@@ -124,7 +124,7 @@ extension ViewLink {
     handle(.timeIsUp, after: time * Double.random(in: 0.75...1.25), by: \.pause)
   }
 
-  private func rest(_ time: Duration) {
+  func rest(_ time: Duration) {
     handle(.rested, after: time, by: \.rest)
   }
 
@@ -170,7 +170,7 @@ extension ViewLink {
       "messages of a client that is gone were dropped: its view was not asked about them", at: .warning,
       paced: worker.process.viewPace,
       [
-        "route": "\(route.name)", "messages": "\(count)", "reason": "\(reason)",
+        "route": "\(route.name)", "messages": .number(count), "reason": "\(reason)",
         "hint": "batch: brings more messages in one question",
       ])
   }

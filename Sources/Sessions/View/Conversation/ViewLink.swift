@@ -23,7 +23,7 @@ final class ViewLink {
   private(set) var activity: ViewActivity?
   /// The subprotocols that the client has offered.
   let offered: [String]
-  private let startedAt: MonotonicTime
+  let startedAt: MonotonicTime
   /// Stands for the groups that the register knows.
   private var notedGroups = 0
   private(set) var conversation: ViewConversation
@@ -39,7 +39,7 @@ final class ViewLink {
   /// The connection is broken: what the client had sent is taken, whether or not the view is ready.
   var isBroken = false
   /// Whether the register knows the session.
-  private var isNoted = false
+  private(set) var isNoted = false
   /// The view has let the client in, and the gateway has not.
   var isTurnedAway = false
 
@@ -84,6 +84,26 @@ final class ViewLink {
     activity.held = HeldEvents(limit: session.route.sendQueueLimit)
   }
 
+  /// Goes on with what another process had with the view.
+  init(
+    _ session: Session, at ownMembership: Membership?, _ view: ViewConfiguration, _ record: ViewRecord,
+    _ state: ViewState, by asker: any ViewAsker
+  ) {
+    self.session = session
+    self.ownMembership = ownMembership
+    self.asker = asker
+    worker = session.worker
+    route = session.route
+    conversation = ViewConversation(ViewRules(view), resuming: state.conversation)
+    startedAt = MonotonicTime(nanoseconds: state.startedAt)
+    offered = state.offered
+    self.record = record
+    isNoted = state.isNoted
+    if let end = state.restsUntil {
+      rest(MonotonicTime(nanoseconds: end).since(session.worker.reactor.now))
+    }
+  }
+
   func makeActivity() -> ViewActivity {
     let activity = activity ?? ViewActivity()
     self.activity = activity
@@ -120,6 +140,7 @@ final class ViewLink {
   /// Another value of its route is served now: from here on the view is asked as that one says. Nothing is asked because of it.
   func adopt(_ new: SessionRoute) {
     guard let view = new.configuration.consumer.view else { return }
+    if new.name != route.name { rename(to: new) }
     route = new
     asker = worker.viewAsker(of: new)
     conversation.rules = ViewRules(view)
@@ -127,6 +148,15 @@ final class ViewLink {
     record.target = target
     // Its record may be kept elsewhere now, or nowhere.
     writeChange()
+  }
+
+  /// The register knows the sessions by their route.
+  private func rename(to new: SessionRoute) {
+    if isNoted { worker.process.views.forget(record) }
+    record.route = new.name
+    guard isNoted, session != nil else { return }
+    // It was let in with the other name; where it cannot be kept now, it is when it changes next.
+    worker.process.views.enter(known) { _ in }
   }
 
   /// Another token or another question has told who the client is.
@@ -156,7 +186,7 @@ final class ViewLink {
     writeChange()
   }
 
-  private func writeChange() {
+  func writeChange() {
     guard isNoted, session != nil else { return }
     let record = known
     isChanged = false
@@ -166,7 +196,7 @@ final class ViewLink {
 
   // MARK: - Events
 
-  var isHoldingBack: Bool { !isBroken && conversation.isHoldingBack }
+  var isHoldingBack: Bool { !isBroken && (conversation.isHoldingBack || worker.holdsViews) }
 
   func received(_ kind: MessageKind, _ payload: RawSpan) {
     let bytes = [UInt8](copying: payload)

@@ -114,7 +114,7 @@ package final class ViewLedger: ViewRegister {
     return (addresses, target ?? route.configuration.consumer.view?.exampleTarget ?? "/")
   }
 
-  private func route(named name: String) -> SessionRoute? {
+  func route(named name: String) -> SessionRoute? {
     state.withLock { $0.places[name]?.route }
   }
 
@@ -177,7 +177,7 @@ package final class ViewLedger: ViewRegister {
 
   // MARK: - Ends
 
-  private func add(_ report: ViewReport, on route: SessionRoute) {
+  func add(_ report: ViewReport, on route: SessionRoute) {
     let (worker, overfull) = state.withLock { state in
       state.waiting.add(report)
       return (state.worker(of: route.name), state.waiting.overfull.map { ($0, state.worker(of: $0)) })
@@ -186,6 +186,12 @@ package final class ViewLedger: ViewRegister {
     guard let (name, giver) = overfull else { return }
     giver? { $0.reports.giveUpOldest(of: name) }
   }
+
+  /// How many ends of this process's sessions are still to be told.
+  package var ownEnds: Int { state.withLock { $0.waiting.own } }
+
+  /// Those of them that no layer keeps.
+  var reportsInMemory: [ViewReport] { state.withLock { Array($0.waiting.inMemory.values) } }
 
   /// Whether more wait than there is room for, and most of them for this route.
   func hasTooMany(of route: String) -> Bool { state.withLock { $0.waiting.overfull == route } }
@@ -221,7 +227,7 @@ package final class ViewLedger: ViewRegister {
     state.withLock { $0.lostEnds += 1 }
     log.log(
       "ends of sessions were forgotten: too many wait for the view", at: .error, paced: pace,
-      ["route": "\(report.record.route)", "most": "\(WaitingEnds.most.count)"])
+      ["route": "\(report.record.route)", "most": .number(WaitingEnds.most.count)])
   }
 
   // MARK: - A stop
@@ -309,7 +315,7 @@ package final class ViewLedger: ViewRegister {
   package var summary: Logger.Metadata {
     let (lost, untold) = state.withLock { ($0.lostEnds, $0.untoldEnds) }
     guard told.count + lost + untold > 0 else { return [:] }
-    return ["ends-told": "\(told.count)", "ends-not-told": "\(lost + untold)"]
+    return ["ends-told": .number(told.count), "ends-not-told": .number(lost + untold)]
   }
 }
 

@@ -119,6 +119,14 @@ struct FoundRecord {
     }
   }
 
+  fileprivate static func json(_ bytes: [UInt8]) throws(RecordFault) -> JSON {
+    do throws(JSONFault) {
+      return try JSON.parse(bytes.rawBytes, depth: Self.deepest, values: Self.most)
+    } catch {
+      throw RecordFault("it is not JSON")
+    }
+  }
+
   private static func end(_ json: JSON) throws(RecordFault) -> (SessionEnd, id: String) {
     guard let code = json["code"]?.whole, let code = UInt16(exactly: code),
       (1000...4999).contains(code), let duration = json["duration"]?.time, duration >= 0,
@@ -153,6 +161,9 @@ struct FoundRecord {
 }
 
 extension ViewRecord {
+  /// Reads what `OpenRecord` has written; without a target.
+  static func read(_ bytes: [UInt8]) throws -> ViewRecord { try ViewRecord(FoundRecord.json(bytes)) }
+
   fileprivate init(_ json: JSON) throws(RecordFault) {
     guard case .bool(let isSecure)? = json["secure"], let since = json["since"]?.time,
       case .object(let captures)? = json["captures"], captures.count <= 1000

@@ -137,7 +137,8 @@ final class RouteReports {
       worker.process.log.warning(
         "a view is told late of the ends of sessions",
         metadata: [
-          "route": "\(route.name)", "waiting": "\(lane.count)", "oldest": "\(lane.lag(at: now))",
+          "route": "\(route.name)", "waiting": .number(lane.count),
+          "oldest-ms": .number(Int(lane.lag(at: now) / .milliseconds(1))),
           "hint": "is the view away, or slow? Questions of clients go first",
         ])
     } else if lags, isEmpty {

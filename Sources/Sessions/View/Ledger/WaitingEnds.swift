@@ -28,10 +28,19 @@ struct WaitingEnds {
   static let mostTaken = 1000
 
   private(set) var total = Load()
+  /// Those that only this process knows of, by the number of their question.
+  private(set) var inMemory: [String: ViewReport] = [:]
   private var routes: [String: Part] = [:]
 
-  mutating func add(_ report: ViewReport) { count(report, 1) }
-  mutating func remove(_ report: ViewReport) { count(report, -1) }
+  mutating func add(_ report: ViewReport) {
+    count(report, 1)
+    if case .own(kept: nil) = report.origin { inMemory[report.id] = report }
+  }
+
+  mutating func remove(_ report: ViewReport) {
+    count(report, -1)
+    inMemory[report.id] = nil
+  }
 
   private mutating func count(_ report: ViewReport, _ sign: Int) {
     let (route, size) = (report.record.route, report.record.size)
