@@ -1,5 +1,6 @@
 import ChannelLayers
 package import GatewayConfig
+import Glibc
 package import Logging
 import NIOCore
 import NIOPosix
@@ -15,37 +16,68 @@ package final class GatewayServer: Sendable {
   /// Why a gateway could not start; one sentence for the operator.
   package struct StartFailure: Error, CustomStringConvertible {
     package var description: String
+    /// Whether it is an address that another process has.
+    package var isAddressInUse = false
   }
 
-  private enum LifecycleEvent: Sendable {
+  enum LifecycleEvent: Sendable {
     case stop
     case stopNow
     case workerFinished
     /// HTTP, or TLS.
     case serviceFinished
-    case renew(ServerTLS)
+    /// Something that no stop may begin during; told whether one has.
+    case exclusively(@Sendable (_ isStopping: Bool) async -> Void)
   }
 
-  private let configuration: Configuration
+  let current: ServedFile
+  /// Nil for a gateway that was made of a configuration alone.
+  let source: GatewaySource?
+  let level: LogLevel?
   let gateway: GatewayState
-  private let loops: MultiThreadedEventLoopGroup
-  private let log: Logger
-  private let descriptors: DescriptorLimit
+  let loops: MultiThreadedEventLoopGroup
+  let log: Logger
+  let descriptors: DescriptorLimit
   private let lifecycleEvents: AsyncStream<LifecycleEvent>
-  private let lifecycle: AsyncStream<LifecycleEvent>.Continuation
+  let lifecycle: AsyncStream<LifecycleEvent>.Continuation
   private let deadline: StopDeadline
   /// When the grace of a stop is over; nil before one.
-  private let graceEnd = GraceEnd()
+  let graceEnd = GraceEnd()
+  private let progress = StopProgress()
   /// The parts that a stop ends; nil while nothing is served.
-  private let running = PartsBox()
+  let running = PartsBox()
+  /// What the process before has handed over; nil for a start.
+  let record: GatewayRecord?
+  /// How often this process has executed a program that went on with its connections.
+  package var upgrades: UInt64 { record?.upgrades ?? 0 }
+  /// Whether it goes on with the sessions of a process before, which there is no way back to.
+  var isTakingOver: Bool { record != nil }
+  /// How an upgrade is done; nil where none is.
+  let upgradeOrder = Mutex<UpgradeOrder?>(nil)
+  /// Why the last upgrade was refused; nil where none was.
+  let upgradeRefusal = Mutex<UpgradeRefusal?>(nil)
+  /// Where commands reach it, as far as the file does not say it; nil where none are answered.
+  let adminPlace: AdminPlace?
+  /// What has started the gateway as a service; nil where nobody wants to hear of it.
+  let service: ServiceReport?
+  let operations = OperationGate()
+  /// Nil while no commands are answered.
+  let commands = Mutex<AdminService?>(nil)
+  let life = GatewayLife()
 
-  private final class PartsBox: Sendable {
+  final class PartsBox: Sendable {
     let parts = Mutex<RunningParts?>(nil)
   }
 
-  private final class GraceEnd: Sendable {
+  final class GraceEnd: Sendable {
     private let end = Mutex<MonotonicTime?>(nil)
     private let (changes, change) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+    /// Nil before a stop.
+    var time: MonotonicTime? { end.withLock { $0 } }
+
+    /// Whether a stop was asked for.
+    var isSet: Bool { end.withLock { $0 != nil } }
 
     /// A later call makes the grace shorter, never longer.
     func limit(to time: MonotonicTime) {
@@ -73,38 +105,49 @@ package final class GatewayServer: Sendable {
     }
   }
 
-  private struct RunningParts: Sendable {
+  struct RunningParts: Sendable {
     typealias Worker = (thread: ReactorThread, mailbox: Mailbox<WorkerMessage>)
 
     var workers: [Worker]
     var http: HTTPService
-    var tls: TLSService?
+    var tls: TLSService
 
     func abandon() {
       for worker in workers { worker.mailbox.post(.abandon) }
       http.abandon()
-      tls?.abandon()
+      tls.abandon()
     }
 
     /// Ends the threads, once nothing is served any more.
     func shutDown() async throws {
       for worker in workers { worker.thread.stop() }
       for worker in workers { worker.thread.join() }
-      try await tls?.shutDown()
+      try await tls.shutDown()
     }
   }
 
   /// - Parameters:
+  ///   - source: for reloads; nil if there are none.
+  ///   - level: of the log, which a reload may change; nil if it may not.
+  ///   - admin: where commands reach the gateway; nil where it answers none.
   ///   - stopBound: how long a stop may go on after `shutdown.grace`; nil for the usual bound.
   ///   - clientSilence: how long an HTTP client may owe the system an answer; nil for the usual bound.
+  ///   - record: of the process that this one takes the place of.
   ///   - overdue: called on a thread of its own when a stop has gone on for longer than it may; it should end the process.
   package init(
-    _ configuration: Configuration, log: Logger, stopBound: Duration? = nil, clientSilence: Duration? = nil,
+    _ configuration: Configuration, from source: GatewaySource? = nil, log: Logger, level: LogLevel? = nil,
+    admin: AdminPlace? = nil,
+    stopBound: Duration? = nil, clientSilence: Duration? = nil, takingOver record: GatewayRecord? = nil,
     overdue: @escaping @Sendable () -> Void = {}
   ) {
     let stopBound = stopBound ?? StopDeadline.bound
-    self.configuration = configuration
+    current = ServedFile(configuration, after: record)
+    self.source = source
+    self.level = level
     self.log = log
+    adminPlace = admin
+    service = source.flatMap { ServiceReport($0.environment, process: getpid()) }
+    self.record = record
     descriptors = DescriptorLimit.raise()
     let threads = configuration.server.threads ?? System.coreCount
     let shares = descriptors.shares(for: configuration, threads: threads)
@@ -114,105 +157,90 @@ package final class GatewayServer: Sendable {
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
       extraConnections: shares.extras, room: DescriptorRoom(shares),
-      clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops, log: log)
+      clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops, resuming: record, log: log)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
-    deadline = StopDeadline(bound: stopBound) { [running] in
+    deadline = StopDeadline(bound: stopBound) { [progress] in
+      progress.begin()
+      lifecycle.yield(.stop)
+    } abandon: { [running, life, counters = gateway.process.counters] in
+      life.cut(counters.sessions.count)
       lifecycle.yield(.stopNow)
       // The task that handles these events may get no thread.
       running.parts.withLock { $0 }?.abandon()
-    } overdue: {
+    } overdue: { [current] in
       log.error(
         "the shutdown did not finish in time",
-        metadata: ["bound": "\(configuration.shutdown.grace + stopBound)", "hint": "the process ends now"])
+        metadata: [
+          "bound":
+            "\(current.configuration.shutdown.delay + current.configuration.shutdown.grace + stopBound)",
+          "hint": "the process ends now",
+        ])
       overdue()
     }
   }
 
   /// Asks the gateway to stop as `shutdown:` says. Can be called from any thread, more than once.
-  package func stop() {
-    limitStop(to: configuration.shutdown.grace)
+  ///
+  /// - Parameter grace: instead of that of `shutdown`. Counts where no stop was asked for before.
+  package func stop(within grace: Duration? = nil) {
+    guard progress.announce() else { return }
+    life.stop(within: grace)
+    let shutdown = shutdown
+    gateway.process.setReady(false)
+    guard shutdown.delay > .zero else { return begin() }
+    limitStop(to: shutdown.grace, after: shutdown.delay)
+    log.notice(
+      "stopping soon",
+      metadata: [
+        "delay": "\(shutdown.delay.written)", "sessions": .number(gateway.process.counters.sessions.count),
+        "hint": "the gateway goes on serving, and is not ready; a second signal ends the delay",
+      ])
+  }
+
+  /// Asks the gateway a second time to stop: what was to begin after a delay begins, and what has begun ends at once. Can be called from
+  /// any thread.
+  package func hurry() {
+    if progress.hasBegun { stopNow() } else { begin() }
+  }
+
+  private func begin() {
+    progress.begin()
+    gateway.process.setReady(false)
+    limitStop(to: shutdown.grace)
     lifecycle.yield(.stop)
+  }
+
+  /// With the grace that a drain was asked for with.
+  private var shutdown: ShutdownConfiguration {
+    var shutdown = configuration.shutdown
+    shutdown.grace = life.grace ?? shutdown.grace
+    return shutdown
   }
 
   /// Asks the gateway to close everything at once.
   package func stopNow() {
+    progress.begin()
+    life.cut(gateway.process.counters.sessions.count)
     limitStop(to: .zero)
     lifecycle.yield(.stopNow)
   }
 
-  private func limitStop(to grace: Duration) {
-    graceEnd.limit(to: .now + grace)
+  private func limitStop(to grace: Duration, after delay: Duration = .zero) {
+    graceEnd.limit(to: .now + delay + grace)
     do {
-      try deadline.begin(grace)
+      try deadline.begin(grace, after: delay)
     } catch {
       log.error(
         "the shutdown has no deadline: its timer could not be started", metadata: ["error": "\(error)"])
     }
   }
 
-  /// Reads the files of `server.tls` again. New connections use the new certificates; existing ones continue. If there is a
-  /// mistake in the files, it is logged, and nothing changes. Can be called from any thread.
-  ///
-  /// - Parameter environment: the variables for `{env: NAME}`.
-  package func reloadCertificates(environment: [String: String]) {
-    guard let tls = configuration.server.tls else {
-      return log.notice(
-        "nothing was reloaded: the configuration has no server.tls", metadata: ["hint": Self.restartHint])
-    }
-    let (renewed, report) = ConfigurationLoader.reload(tls, environment: environment)
-    for finding in report.findings {
-      let place = finding.range.map { "\($0.file.path):\($0.start.line):\($0.start.column)" } ?? report.path
-      log.log(
-        level: finding.severity == .error ? .error : .warning, "\(finding.message)",
-        metadata: ["place": "\(place)"])
-    }
-    if let renewed {
-      lifecycle.yield(.renew(renewed))
-    } else {
-      log.error("the certificates were not reloaded; the previous ones stay in use")
-    }
-  }
+  /// Nil while nothing is served.
+  var runningParts: RunningParts? { running.parts.withLock(\.self) }
 
-  /// Serves the application of another configuration from now on, while the server, its listeners and its channel layers stay as they
-  /// are. Living sessions go on by the routes of the same names, or end with 1012 where there is none that continues theirs.
-  ///
-  /// - Returns: once every worker serves it, and each of its sessions has had its turn, or a later exchange has taken over.
-  /// - Throws: `CannotServe`, before anything is changed.
-  package func serve(applicationOf configuration: Configuration) async throws {
-    if let missing = self.configuration.missing(for: configuration) {
-      throw CannotServe(description: missing)
-    }
-    guard let workers = running.parts.withLock({ $0?.workers }) else {
-      throw CannotServe(description: "the gateway is not running")
-    }
-    gateway.serve(applicationOf: configuration)
-    await withCheckedContinuation { done in
-      let watcher = ExchangeWatcher(done)
-      for worker in workers { worker.mailbox.post(.perform { $0.serveAnew(watcher: watcher) }) }
-    }
-  }
-
-  /// Why the application of a configuration cannot be served while the gateway runs; one sentence for the operator.
-  package struct CannotServe: Error, CustomStringConvertible {
-    package var description: String
-  }
-
-  /// Every worker holds it until it has done its part of an exchange, or has ended.
-  private final class ExchangeWatcher: Sendable {
-    private let done: CheckedContinuation<Void, Never>
-
-    init(_ done: CheckedContinuation<Void, Never>) {
-      self.done = done
-    }
-
-    deinit {
-      done.resume()
-    }
-  }
-
-  private static let restartHint: Logger.MetadataValue =
-    "SIGHUP reloads certificates only; routes and other settings need a restart"
+  /// Whether a stop was asked for.
+  var isStopping: Bool { graceEnd.isSet }
 
   /// Connects to the channel layers that routes use, before `run`.
   ///
@@ -230,66 +258,79 @@ package final class GatewayServer: Sendable {
     warnOfMemory()
     try deadline.prepare()
     defer { deadline.end() }
-    let sockets = try ListeningSockets.open(configuration.server.listeners, for: gateway.process.threads)
+    let inherited = try record?.listeners ?? activatedListeners()
+    let sockets = try ListeningSockets.open(
+      configuration.server.listeners, for: gateway.process.threads,
+      isSharing: configuration.server.reusesPort, inheriting: inherited,
+      trouble: isTakingOver ? { [self] in tellTrouble($0, isOpen: $1) } : nil)
+    let admin = try openAdmin(beside: sockets)
+    defer { admin?.remove() }
     let parts = try startParts()
+    let taken: TakenSessions? = if let record { await take(record, on: parts) } else { nil }
     running.parts.withLock { $0 = parts }
     defer { running.parts.withLock { $0 = nil } }
     // What is served may have been exchanged while they started.
     for worker in parts.workers { worker.mailbox.post(.perform { $0.serveAnew() }) }
+    gateway.layers.run()
+    await gateway.layers.settle(within: Self.layerPatience)
+    if let record, let taken { await goOn(with: taken, of: record, on: parts) }
     let shared = await startShared()
     for (worker, listeners) in zip(parts.workers, sockets.listeners) {
       worker.mailbox.post(.start(listeners: listeners))
     }
+    current.sockets.withLock { $0 = sockets }
     let memory = try gateway.memoryReturn.start()
-    gateway.process.setReady(true)
+    let commands = try await startAdmin(on: admin)
+    gateway.process.setReady(!progress.isAnnounced)
+    life.begin()
     listening(sockets.addresses)
     tellStarted()
+    let service = try startServiceWatch(parts)
     for file in sockets.privateFiles { tellPrivate(file) }
-    await serveAll(parts, on: sockets)
+    await serveAll(parts)
     // The reactors still run, and no session is left whose end could follow.
     await graceEnd.limit { [views = gateway.process.views] in await views.finish() }
+    life.end()
+    await commands?.finish()
     // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
     await end(shared)
     memory.stop()
+    service?.stop()
     try await shutDown(parts)
     memory.join()
+    service?.join()
     deadline.end()
     log.notice("stopped", metadata: gateway.summary)
   }
 
   /// What runs beside the reactors, for all of them.
   private struct SharedTasks {
-    var layers: Task<Void, Never>
     /// Keeps the orders of the publish API.
     var keeping: Task<Void, Never>
   }
 
   private func startShared() async -> SharedTasks {
-    // It ends with the stop of the layers.
-    let layers = Task { [gateway] in await gateway.layers.run() }
-    await gateway.layers.settle(within: Self.layerPatience)
     let keeper = OrderKeeper(gateway)
     // Before a client comes in that an order keeps out.
     await keeper.load()
-    return SharedTasks(layers: layers, keeping: Task { await keeper.run() })
+    return SharedTasks(keeping: Task { await keeper.run() })
   }
 
   private func end(_ shared: SharedTasks) async {
     shared.keeping.cancel()
     await shared.keeping.value
     await gateway.layers.stop(within: Self.layerPatience)
-    await shared.layers.value
   }
 
   /// Returns when everything that was served has ended.
-  private func serveAll(_ parts: RunningParts, on sockets: ListeningSockets) async {
+  private func serveAll(_ parts: RunningParts) async {
     await withTaskGroup { tasks in
       tasks.addTask { [lifecycle] in
         await parts.http.run()
         lifecycle.yield(.serviceFinished)
       }
-      await serve(parts, on: sockets)
+      await serve(parts)
     }
   }
 
@@ -304,11 +345,12 @@ package final class GatewayServer: Sendable {
   private func startParts() throws -> RunningParts {
     let count = gateway.process.threads
     let http = HTTPService(gateway: gateway)
-    let tls =
-      configuration.needsTLS ? TLSService(threads: configuration.served.hasSecureUpstreams ? count : 0) : nil
-    if let certificates = configuration.server.tls { try tls?.use(certificates) }
+    let tls = TLSService()
+    if configuration.served.hasSecureUpstreams { tls.allowUpstreams(threads: count) }
+    tls.use(try configuration.server.tls?.makeContext())
     let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))
+    gateway.layers.connect(to: workers.map(\.mailbox))
     gateway.process.views.connect(
       to: workers.map { worker in { work in worker.mailbox.post(.perform(work)) } })
     return RunningParts(workers: workers, http: http, tls: tls)
@@ -325,6 +367,13 @@ package final class GatewayServer: Sendable {
       ])
   }
 
+  private func tellTrouble(_ failure: StartFailure, isOpen: Bool) {
+    let hint =
+      isOpen
+      ? "whoever could connect to it still can" : "the gateway goes on without this address; reload the file"
+    log.error("\(failure)", metadata: ["hint": "\(hint)"])
+  }
+
   /// Logs that only this user can connect to a socket file, in case a proxy runs as another user.
   private func tellPrivate(_ file: SocketFile) {
     log.notice(
@@ -338,6 +387,7 @@ package final class GatewayServer: Sendable {
 
   /// Without enough descriptors, connections over the limit would be reset instead of refused.
   private func warnOfDescriptors() {
+    let configuration = configuration
     guard let wanted = configuration.server.connections else { return warnOfFewConnections() }
     guard wanted > gateway.connectionLimit else { return }
     let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.process.threads)
@@ -366,6 +416,7 @@ package final class GatewayServer: Sendable {
 
   /// Bounds that are not written follow from the memory of the process, which `validate` does not know.
   private func warnOfMemory() {
+    let configuration = configuration
     let limits = configuration.served.webSocketRoutes.map(\.limits)
     let receiving = gateway.process.receiveMemory.budget.total
     if configuration.server.receiveMemory == nil, let message = limits.map(\.message).max(),
@@ -390,14 +441,14 @@ package final class GatewayServer: Sendable {
   }
 
   /// How long a stop waits for channel layers.
-  private static let layerPatience = Duration.seconds(2)
+  static let layerPatience = Duration.seconds(2)
 
-  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningParts.Worker {
+  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService) throws -> RunningParts.Worker {
     let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { [gateway] reactor in
       reactor.boundSending(
         by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.process.threads))
       reactor.boundMail(to: gateway.mail.bytes)
-      if tls != nil { try reactor.startHandshakeThread(name: "handshakes-\(index)") }
+      if tls.context != nil { try reactor.startHandshakeThread(name: "handshakes-\(index)") }
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker alive while its reactor runs.
       let mailbox = reactor.mailbox { worker.handle($0) }
@@ -412,15 +463,18 @@ package final class GatewayServer: Sendable {
 
 extension GatewayServer {
   /// Serves until a stop is asked for and complete.
-  private func serve(_ parts: RunningParts, on sockets: ListeningSockets) async {
+  private func serve(_ parts: RunningParts) async {
     var workers = parts.workers.count
-    var services = parts.tls == nil ? 1 : 2
+    var services = 2
     var isStopping = false
     for await event in lifecycleEvents {
       switch event {
       case .stop, .stopNow:
         if !isStopping {
-          sockets.remove()
+          current.sockets.withLock { sockets in
+            sockets?.remove()
+            sockets = nil
+          }
           beginStop(parts)
         }
         isStopping = true
@@ -430,43 +484,43 @@ extension GatewayServer {
         guard workers == 0 else { break }
         // No worker is left to hand over a connection, or to begin one with TLS.
         parts.http.endArrivals()
-        parts.tls?.stop { [lifecycle] in lifecycle.yield(.serviceFinished) }
+        parts.tls.stop { [lifecycle] in lifecycle.yield(.serviceFinished) }
       case .serviceFinished: services -= 1
-      case .renew(let certificates): renew(certificates, of: parts.tls)
+      case .exclusively(let work): await work(isStopping)
       }
       if workers == 0, services == 0 { break }
     }
   }
 
-  private func renew(_ certificates: ServerTLS, of tls: TLSService?) {
-    do {
-      try tls?.use(certificates)
-      log.notice(
-        "the certificates were reloaded",
-        metadata: [
-          "names": "\(certificates.certificates.flatMap(\.names).joined(separator: ", "))",
-          "hint": Self.restartHint,
-        ])
-    } catch {
-      log.error(
-        "the certificates were not reloaded; the previous ones stay in use", metadata: ["error": "\(error)"])
-    }
-  }
-
   /// When the grace is over, `deadline` ends what is left.
   private func beginStop(_ parts: RunningParts) {
-    let shutdown = configuration.shutdown
+    let shutdown = shutdown
     gateway.process.setReady(false)
+    let sessions = gateway.process.counters.sessions.count
+    let others = gateway.process.counters.connections.count > sessions
+    let plan = ClosePlan(
+      closing: sessions, within: shutdown.grace, next: configuration.nextListener,
+      others: others ? LastRequests.end(within: shutdown.grace) : .zero,
+      handshakes: configuration.server.handshakes)
+    service?.tell(.stopping(status: "closing \(sessions) session\(sessions == 1 ? "" : "s")"))
     log.notice(
       "stopping",
-      metadata: ["sessions": "\(gateway.process.counters.sessions.count)", "grace": "\(shutdown.grace)"])
-    let reason = CloseReason.restart(code: CloseCode(rawValue: shutdown.code))
+      metadata: [
+        "sessions": .number(sessions), "grace": "\(shutdown.grace.written)",
+        "closes-ms": .number(Int(plan.closes / .milliseconds(1))),
+        "back-ms": .number(Int(plan.back / .milliseconds(1))),
+        "arrivals-ms": .number(Int(plan.arrivals / .milliseconds(1))),
+      ])
+    // Before the workers: whoever sees a session of theirs close finds it told, too.
+    parts.http.stop(within: shutdown.grace)
     for worker in parts.workers {
-      let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in
+      let order = StopOrder(
+        grace: shutdown.grace, code: CloseCode(rawValue: shutdown.code), plan: plan,
+        isReplaced: configuration.nextListener == .now
+      ) { [lifecycle] in
         lifecycle.yield(.workerFinished)
       }
       worker.mailbox.post(.stop(order))
     }
-    parts.http.stop(within: shutdown.grace)
   }
 }

@@ -72,6 +72,13 @@ private func publish(_ event: String, to group: String, port: Int) throws {
   #expect(head.hasPrefix("HTTP/1.1 200"), "\(head)")
 }
 
+extension GatewayServer {
+  fileprivate func serves(_ configuration: Configuration) async throws {
+    let result = await reload(askedBy: "a test", to: configuration)
+    try #require(result.refusal == nil)
+  }
+}
+
 struct ExchangeTests {
   @Test(arguments: [1, 2])
   func `what is served is exchanged a hundred times under living sessions, and only the last one is kept`(
@@ -94,7 +101,7 @@ struct ExchangeTests {
         let kind = try RawClient(port: port)
         for number in 1...100 {
           let version = number % 2
-          try waiting { try await gateway.serve(applicationOf: versions[version]) }
+          try waiting { try await gateway.serves(versions[version]) }
           served.note(gateway.gateway.served)
           let form = ["one", "two"][version]
           try publish(#"{"type": "shown", "n": \#(number)}"#, to: "news", port: port)
@@ -156,7 +163,7 @@ struct ExchangeTests {
         try small.send(text: "nine bytes")
         let echoed = try small.receiveText()
         #expect(echoed == "nine bytes")
-        try waiting { try await gateway.serve(applicationOf: after) }
+        try waiting { try await gateway.serves(after) }
         for client in [gone, regrouped] {
           let (first, payload) = try client.receiveFrame()
           #expect(first == 0x88)
@@ -183,16 +190,34 @@ struct ExchangeTests {
     var index = 0
     var hasAdopted = false
     let routeName = "slow"
+    let routeMeaning = "slow"
 
-    func adopt(_ routes: LiveRoutes) {
+    func isServed(by routes: LiveRoutes) -> Bool { false }
+
+    func adopt(_ exchange: RouteChanges) -> ClientOutcome? {
       let end = MonotonicTime.now + .milliseconds(3)
       while MonotonicTime.now < end {}
       hasAdopted = true
+      return judge(by: exchange)
     }
+
+    func judge(by exchange: RouteChanges) -> ClientOutcome? { ClientOutcome(route: "slow", verdict: .stays) }
 
     func close(_ reason: CloseReason) {}
     func checkKeepAlive(at now: UInt64) {}
+    func handedState(_ chunks: UnsentChunks) -> SessionState? { nil }
+    var isBound: Bool { false }
     func abandon() {}
+  }
+
+  /// More than a worker brings to new routes between two looks at the clock.
+  private static func openSlow(on worker: WorkerSessions) -> [Slow] {
+    let slow = (0..<40).map { _ in Slow() }
+    for session in slow {
+      worker.process.counters.connections.up()
+      worker.sessionOpened(session, wait: .seconds(60))
+    }
+    return slow
   }
 
   @Test func `whoever exchanges what is served already waits for the sessions that are still to come`()
@@ -201,68 +226,104 @@ struct ExchangeTests {
     let yaml = "installed_apps: [echo]\napplications: {main: {websocket: [{path: ws/, consumer: echo}]}}"
     try await TurnedWorker.serving(yaml) { scene in
       let worker = scene.worker.sessions
-      // More than it brings to the new routes between two looks at the clock.
-      let slow = (0..<40).map { _ in Slow() }
-      for session in slow {
-        worker.process.counters.connections.up()
-        worker.sessionOpened(session, wait: .seconds(60))
-      }
+      let slow = Self.openSlow(on: worker)
       defer { for session in slow { worker.sessionEnded(session) } }
-      final class Watcher {}
-      var watchers = [Watcher(), Watcher()]
+      let told = Mutex<[ExchangeCounts]>([])
+      func watcher() -> ExchangeTally {
+        ExchangeTally { counts in told.withLock { $0.append(counts) } }
+      }
+      var watchers = [watcher(), watcher()]
       weak let (first, second) = (watchers[0], watchers[1])
-      scene.gateway.serve(applicationOf: try ConfigurationLoader.configuration(of: yaml))
+      scene.gateway.serve(
+        scene.gateway.process.routes(of: try ConfigurationLoader.configuration(of: yaml)))
       for watcher in watchers { worker.serveAnew(watcher: watcher) }
       watchers = []
       #expect(first != nil && second != nil && slow.contains { !$0.hasAdopted })
       scene.pass(.milliseconds(16), times: slow.count)
       #expect(first == nil && second == nil && slow.allSatisfy(\.hasAdopted))
-      weak let third = { () -> Watcher in
-        let watcher = Watcher()
+      weak let third = { () -> ExchangeTally in
+        let watcher = watcher()
         worker.serveAnew(watcher: watcher)
         return watcher
       }()
       #expect(third == nil)
+      // Each is told of all of them, also who comes when it is over.
+      #expect(told.withLock { $0.map(\.stayed) } == [40, 40, 40])
     }
   }
 
-  /// Routes that need something which a gateway has only if it did at its start, and what is said of that.
-  private static let missing = [
-    (
-      "{path: ws/, consumer: chat, group: g, channel_layer: other}",
-      "no route has used the channel layer \"other\" so far"
-    ),
-    (
-      "{path: ws/, consumer: chat, group: g, presence: true}",
-      "no route has had presence on the channel layer \"default\" so far"
-    ),
-    (
-      "{path: ws/, consumer: chat, group: g, history: {messages: 5}}",
-      "no route has kept this history of the group \"g\" so far"
-    ),
-    (
-      "{path: ws/, consumer: proxy, to: \"wss://127.0.0.1:9/\"}",
-      "no route has had an upstream over TLS so far"
-    ),
-    ("{path: ws/, consumer: echo, auth: api}", "no route has authenticated its clients so far"),
-  ]
+  @Test
+  func `clients that leave during an exchange are counted once, and so are those that take their places`()
+    async throws
+  {
+    let yaml = "installed_apps: [echo]\napplications: {main: {websocket: [{path: ws/, consumer: echo}]}}"
+    try await TurnedWorker.serving(yaml) { scene in
+      let worker = scene.worker.sessions
+      var sessions = Self.openSlow(on: worker)
+      let counted = Mutex<Int>(0)
+      scene.gateway.serve(
+        scene.gateway.process.routes(of: try ConfigurationLoader.configuration(of: yaml)))
+      do {
+        let watcher = ExchangeTally { counts in counted.withLock { $0 = counts.stayed } }
+        worker.serveAnew(watcher: watcher)
+      }
+      let first = sessions.count(where: \.hasAdopted)
+      #expect(first > 0 && first < 36)
+      // The first ones of the list, whose turn is still to come: those who had theirs take their places.
+      for session in sessions.prefix(5) { worker.sessionEnded(session) }
+      let areUntouched = sessions.prefix(5).allSatisfy { !$0.hasAdopted }
+      #expect(areUntouched)
+      sessions.removeFirst(5)
+      scene.pass(.milliseconds(16), times: 40)
+      let areAllTouched = sessions.allSatisfy(\.hasAdopted)
+      #expect(areAllTouched)
+      let count = counted.withLock { $0 }
+      #expect(count == 35)
+      for session in sessions { worker.sessionEnded(session) }
+    }
+  }
 
-  @Test(arguments: missing)
-  func `what a running gateway lacks for other routes is said before anything is exchanged`(
-    _ route: (yaml: String, said: String)
-  ) throws {
-    func configuration(_ route: String) throws -> Configuration {
+  @Test func `a layer, TLS to upstreams and users that no route has had so far are there after an exchange`()
+    async throws
+  {
+    @Sendable func configuration(_ route: String) throws -> Configuration {
       try ConfigurationLoader.configuration(
         of: """
           installed_apps: [chat, echo, proxy]
           channel_layers: {default: {backend: memory}, other: {backend: memory}}
           auth: {api: {jwt: {secret: "\(String(repeating: "k", count: 64))"}}}
           applications: {main: {websocket: [{path: ws/plain/, consumer: chat, group: g}, \(route)]}}
-          """)
+          """
+      ).onAnyPort
     }
-    let (plain, other) = (try configuration("{path: ws/, consumer: echo}"), try configuration(route.yaml))
-    #expect(plain.missing(for: other) == route.said)
-    #expect(other.missing(for: plain) == nil)
-    #expect(other.missing(for: other) == nil)
+    let gateway = GatewayServer(try configuration("{path: ws/, consumer: echo}"), log: .quiet) {}
+    try await gateway.serving { port in
+      try await offThePool {
+        let plain = try RawClient(port: port, path: "/ws/plain/")
+        for (route, status) in [
+          ("{path: ws/, consumer: chat, group: h, channel_layer: other, presence: true}", 101),
+          ("{path: ws/, consumer: proxy, to: \"wss://127.0.0.1:9/\"}", 502),
+          ("{path: ws/, consumer: echo, auth: api}", 401),
+        ] {
+          let wanted = try configuration(route)
+          try waiting {
+            let result = await gateway.reload(askedBy: "a test", to: wanted)
+            #expect(result.refusal == nil, "\(result)")
+            #expect(result.counts.stayed == 1, "\(result.counts)")
+          }
+          let client = try RawClient(port: port)
+          try client.send(
+            "GET /ws/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+          )
+          let head = try client.receiveHead()
+          #expect(head.hasPrefix("HTTP/1.1 \(status)"), "\(head)")
+          client.close()
+        }
+        try plain.send(text: #"{"message": 1}"#)
+        let answer = try plain.receiveText()
+        #expect(answer == #"{"message": 1}"#)
+        plain.close()
+      }
+    }
   }
 }

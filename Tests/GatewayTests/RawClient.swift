@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// A blocking client that says exactly what it is told to.
-final class RawClient {
+final class RawClient: Sendable {
   struct Failure: Error {
     var what: String
   }

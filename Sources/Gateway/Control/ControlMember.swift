@@ -27,6 +27,8 @@ final class ControlMember {
     self.unfit = unfit
   }
 
+  func isOn(_ layer: any LayerBackend) -> Bool { backend === layer }
+
   /// Joins the group, and tries again while the layer is not available.
   func start() {
     layer.subscribe(to: Self.group) { [weak self, layer] outcome in
@@ -36,6 +38,12 @@ final class ControlMember {
       }
       subscribed(outcome)
     }
+  }
+
+  /// Goes on where another program of this process was a member: what is sent in the group comes as soon as the layer is there.
+  func resume() {
+    layer.resubscribe(to: Self.group)
+    subscribed(.active)
   }
 
   private func subscribed(_ outcome: Subscription) {

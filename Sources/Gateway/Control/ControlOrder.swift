@@ -127,7 +127,7 @@ extension WorkerSessions {
     if let standing = order.standing, !process.orders.add(standing, isKept: order.isKept), number == 0 {
       process.log.error(
         "an order does not hold: there are too many that hold for a time",
-        metadata: ["most": "\(StandingOrders.most)"])
+        metadata: ["most": .number(StandingOrders.most)])
     }
     if let lifted = order.lifted {
       process.orders.remove(lifted, isForgotten: order.isKept, isKnown: true)

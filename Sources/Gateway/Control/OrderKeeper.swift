@@ -15,8 +15,7 @@ final class OrderKeeper: Sendable {
   private static let grace = 60.0
 
   private let orders: StandingOrders
-  private let layers: [any LayerBackend]
-  private let shared: [any LayerBackend]
+  private let gatewayLayers: GatewayLayers
   private let publisher: Publisher
   private let log: Logger
   /// Whether the last load had more orders than there is room for.
@@ -24,19 +23,22 @@ final class OrderKeeper: Sendable {
 
   init(_ gateway: GatewayState) {
     orders = gateway.process.orders
-    layers = gateway.layers.all
-    shared = gateway.layers.shared
+    gatewayLayers = gateway.layers
     publisher = gateway.publisher
     log = gateway.process.log
   }
 
+  /// A reload may bring others.
+  private var layers: [any LayerBackend] { gatewayLayers.all }
+  private var shared: [any LayerBackend] { gatewayLayers.shared }
+
   /// Runs until its task is cancelled.
   func run() async {
-    guard !shared.isEmpty else { return }
     var wereAvailable = shared.map(\.isAvailable)
     var beats = 0
     while (try? await Task.sleep(for: Self.beat)) != nil {
       let areAvailable = shared.map(\.isAvailable)
+      guard !areAvailable.isEmpty else { continue }
       beats += 1
       let isOneBack = zip(areAvailable, wereAvailable).contains { $0 && !$1 }
       if isOneBack || beats >= Self.period {
@@ -110,7 +112,7 @@ final class OrderKeeper: Sendable {
     guard count > 0, !wasFull else { return }
     log.warning(
       "orders in the channel layer do not hold here: there are too many that hold for a time",
-      metadata: ["count": "\(count)", "most": "\(StandingOrders.most)"])
+      metadata: ["count": "\(count)", "most": .number(StandingOrders.most)])
   }
 
   /// Orders that were given while the layers were away, or that a layer did not take.

@@ -131,7 +131,7 @@ final class HTTPConnection: CheckedPeer {
   /// The answer to a request says that it is the last one. One of which only a part is there is not waited for.
   private func refuseIfStopping() {
     guard owner.isStopping, phase == .open, current == nil, hasAllBytes, !head.isEmpty else { return }
-    refuse(.stopping)
+    refuse(.stopping(retry: owner.sessions.stopRetry ?? .zero))
   }
 
   func abandon() {

@@ -28,6 +28,8 @@ final class HTTPConnections {
   var reactor: Reactor { worker.sessions.reactor }
   var gateway: GatewayState { worker.gateway }
   var isEmpty: Bool { open.members.isEmpty }
+  /// Those that are open.
+  var count: Int { open.members.count }
 
   /// What is served to new requests, by this worker too.
   var served: ServedApplication {
@@ -93,6 +95,11 @@ final class HTTPConnections {
   func stop(within grace: Duration) {
     lastRequests = reactor.now + LastRequests.time(within: grace)
     for connection in open.members { connection.stop() }
+  }
+
+  /// Nothing stops after all: who comes from now on may send any number of requests.
+  func goOn() {
+    lastRequests = nil
   }
 
   func abandon() {

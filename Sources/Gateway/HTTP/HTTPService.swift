@@ -108,6 +108,16 @@ final class HTTPService: Sendable {
     enter(.stopping(LastRequests.time(within: grace)))
   }
 
+  /// Nothing stops after all.
+  func goOn() {
+    enter(.serving)
+  }
+
+  /// No connection is served here.
+  var isIdle: Bool { count == 0 }
+  /// The connections that are served here.
+  var count: Int { open.withLock(\.entries.count) }
+
   /// No worker hands over a connection any more.
   func endArrivals() {
     arrive.finish()

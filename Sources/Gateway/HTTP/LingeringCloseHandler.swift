@@ -1,5 +1,5 @@
-import NIOCore
-import Transport
+package import NIOCore
+package import Transport
 
 /// The handler next to the socket: a close waits until everything written before it has been sent, and a client that accepts
 /// nothing for a while is disconnected.
@@ -118,6 +118,9 @@ extension Channel {
 
   /// A further descriptor of the socket, which the caller owns: closing the channel leaves it open. On the event loop.
   func duplicateSocket() throws -> Int32 { try Descriptor.duplicate(of: socket()).take() }
+
+  /// Who is at the other end of a Unix socket; nil for another one. On the event loop.
+  package var peerCredentials: PeerCredentials? { (try? socket()).flatMap(PeerCredentials.init(ofSocket:)) }
 
   private func socket() throws -> NIOBSDSocket.Handle {
     let socket = try pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {

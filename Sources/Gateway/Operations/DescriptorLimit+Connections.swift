@@ -1,4 +1,5 @@
 package import GatewayConfig
+import Glibc
 import NIOCore
 package import Transport
 
@@ -64,6 +65,10 @@ enum DescriptorNeeds {
       + views(of: configuration, threads: threads) + client
   }
 
+  /// What an upgrade opens before the program is executed: its file, the sessions, and the pipes of the trial with copies of all that the
+  /// child is given.
+  static let upgrade = 16
+
   /// What a command opens that talks to a server by NIO.
   static func ofClient() -> Int { dispatch + System.coreCount * eventLoop + moments }
 }
@@ -71,11 +76,21 @@ enum DescriptorNeeds {
 extension GatewayServer {
   /// Makes sure that the process may have the descriptors that it needs. To be called before any of it is made: where NIO gets none, it
   /// ends the process without a word.
-  package static func checkDescriptors(for configuration: Configuration) throws(StartFailure) {
+  ///
+  /// - Parameter handed: those that it would inherit, in a trial.
+  package static func checkDescriptors(
+    for configuration: Configuration, besides handed: Int = 0
+  ) throws(StartFailure) {
     let limit = DescriptorLimit.raise()
     let threads = configuration.server.threads ?? System.coreCount
     let needs = DescriptorNeeds.ofGateway(configuration, threads: threads)
-    guard let least = limit.least(for: needs) else { return }
+    guard let least = limit.least(for: needs + handed) else { return }
+    guard handed == 0 else {
+      throw StartFailure(
+        description:
+          "the limit on open files is \(limit.descriptors), and \(handed) of them would be handed over: with those this configuration needs at least \(least); \(DescriptorLimit.howToRaiseWhileRunning(getppid()))"
+      )
+    }
     let connections = configuration.server.connections ?? DescriptorLimit.usualConnections
     let needed = limit.needed(for: connections, of: configuration, threads: threads)
     throw StartFailure(
@@ -92,6 +107,19 @@ extension DescriptorLimit {
     return limit.least(for: DescriptorNeeds.ofClient()).map {
       "the limit on open files is \(limit.descriptors), and this command needs at least \($0): \(howToRaise)"
     }
+  }
+
+  /// What keeps this process from trying another program, in a sentence; nil where nothing does.
+  static func shortageOfUpgrade() -> String? {
+    let limit = raise()
+    guard !Descriptor.canOpen(DescriptorNeeds.upgrade) else { return nil }
+    return
+      "the limit on open files is \(limit.descriptors), \(openCount()) are open, and an upgrade needs \(DescriptorNeeds.upgrade) more; \(howToRaiseWhileRunning(getpid()))"
+  }
+
+  /// - Parameter process: of the gateway.
+  fileprivate static func howToRaiseWhileRunning(_ process: pid_t) -> String {
+    "raise it with \"prlimit --pid \(process) --nofile=NUMBER:NUMBER\", and with LimitNOFILE= or ulimit -n for the next start"
   }
 
   static let howToRaise =

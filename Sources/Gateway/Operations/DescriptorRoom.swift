@@ -7,23 +7,28 @@ final class DescriptorRoom: Sendable {
   static let pair = 2
 
   /// How many connections there is room for without any pair of sockets.
-  private let connections: Int
+  private let connections: Atomic<Int>
   /// Descriptors of a connection, with that to its upstream.
-  private let each: Int
+  private let each: Atomic<Int>
   /// For so many pairs of sockets there is room beside all connections.
-  private let keptPairs: Int
+  private let keptPairs: Atomic<Int>
   private let pairs = Atomic(0)
 
   init(connections: Int, each: Int, keptPairs: Int) {
-    self.connections = connections
-    self.each = each
-    self.keptPairs = keptPairs
+    self.connections = Atomic(connections)
+    self.each = Atomic(each)
+    self.keptPairs = Atomic(keptPairs)
   }
 
-  init(_ shares: DescriptorShares) {
-    connections = shares.connections
-    each = shares.each
-    keptPairs = shares.pairs
+  convenience init(_ shares: DescriptorShares) {
+    self.init(connections: shares.connections, each: shares.each, keptPairs: shares.pairs)
+  }
+
+  /// The descriptors are divided anew.
+  func divide(_ shares: DescriptorShares) {
+    connections.store(shares.connections, ordering: .relaxed)
+    each.store(shares.each, ordering: .relaxed)
+    keptPairs.store(shares.pairs, ordering: .relaxed)
   }
 
   /// Nothing is short.
@@ -33,8 +38,9 @@ final class DescriptorRoom: Sendable {
   var forConnections: Int { connections(beside: pairs.load(ordering: .relaxed)) }
 
   private func connections(beside pairs: Int) -> Int {
-    let taken = max(0, pairs - keptPairs) * Self.pair
-    return connections - (taken + each - 1) / each
+    let taken = max(0, pairs - keptPairs.load(ordering: .relaxed)) * Self.pair
+    let each = each.load(ordering: .relaxed)
+    return connections.load(ordering: .relaxed) - (taken + each - 1) / each
   }
 
   /// Takes what a pair of sockets needs, until `pairEnded`.
@@ -43,7 +49,7 @@ final class DescriptorRoom: Sendable {
   /// - Returns: false where there is no room for one more.
   func beginPair(beside open: Int) -> Bool {
     let count = pairs.add(1, ordering: .relaxed).newValue
-    if count <= keptPairs || open <= connections(beside: count) { return true }
+    if count <= keptPairs.load(ordering: .relaxed) || open <= connections(beside: count) { return true }
     pairEnded()
     return false
   }

@@ -13,17 +13,29 @@ package struct GatewayLogHandler: LogHandler {
   static let mostBytes = LineWriter.piece
 
   package var metadata: Logger.Metadata = [:]
-  package var logLevel: Logger.Level
+  private let level: LogLevel
   private let format: LoggingConfiguration.Format
   private let write: @Sendable (String) -> Void
 
   /// - Parameter write: called with each line, without its end.
   package init(
-    _ format: LoggingConfiguration.Format, level: Logger.Level, write: @escaping @Sendable (String) -> Void
+    _ format: LoggingConfiguration.Format, level: LogLevel, write: @escaping @Sendable (String) -> Void
   ) {
     self.format = format
-    logLevel = level
+    self.level = level
     self.write = write
+  }
+
+  package init(
+    _ format: LoggingConfiguration.Format, level: Logger.Level, write: @escaping @Sendable (String) -> Void
+  ) {
+    self.init(format, level: LogLevel(level), write: write)
+  }
+
+  /// Of all that write to this log.
+  package var logLevel: Logger.Level {
+    get { level.current }
+    set { level.current = newValue }
   }
 
   package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -119,7 +131,7 @@ extension GatewayLogHandler.Field {
     "accept-failures", "before", "bytes", "bytes-in", "bytes-out", "code", "connections", "count", "dropped",
     "given-up-messages", "given-way", "held", "http-routes", "messages-in", "messages-out", "open-files",
     "others", "pause-us", "ping-timeouts", "protocol-violations", "refused", "refused-events", "resident",
-    "seconds", "sessions", "slow-readers", "status", "suppressed", "threads", "tls-failures",
+    "seconds", "sessions", "slow-readers", "status", "suppressed", "threads", "tls-failures", "told",
     "vanished-clients", "wanted", "websocket-routes",
   ]
 

@@ -53,11 +53,6 @@ enum LogText {
     if let byte = OpaqueText.byte(of: scalar) {
       return (place == .json ? "\\\\x" : "\\x") + UInt16(byte).hexadecimal(width: 2)
     }
-    return scalar.isInvisible ? units(of: scalar) : nil
-  }
-
-  /// `\u001b`; beyond the first plane two of them.
-  private static func units(of scalar: Unicode.Scalar) -> String {
-    String(scalar).utf16.map { "\\u" + $0.hexadecimal(width: 4) }.joined()
+    return scalar.isInvisible ? scalar.jsonEscape : nil
   }
 }

@@ -1,7 +1,7 @@
 import Synchronization
 import Transport
 
-/// Ends a stop that takes too long. It has its own thread, so that it works whatever Swift's concurrency, the reactors or the
+/// The times of a stop: begins one that was announced, and ends one that takes too long. It has its own thread, so that it works whatever Swift's concurrency, the reactors or the
 /// HTTP service are doing.
 final class StopDeadline: Sendable {
   /// How long a stop may take after the grace: closing the remaining connections, and leaving the channel layers.
@@ -9,24 +9,32 @@ final class StopDeadline: Sendable {
 
   private enum State {
     case idle
-    case running(ReactorThread, Mailbox<Duration>)
+    case running(ReactorThread, Mailbox<Order>)
     /// The stop is complete.
     case over
   }
 
+  private struct Order {
+    var grace: Duration
+    var delay: Duration
+  }
+
   private let bound: Duration
+  private let begun: @Sendable () -> Void
   private let abandon: @Sendable () -> Void
   private let overdue: @Sendable () -> Void
   private let state = Mutex(State.idle)
 
   /// - Parameters:
+  ///   - begun: called on the separate thread when the delay is over, if there was one.
   ///   - abandon: called on the separate thread when the grace is over.
   ///   - overdue: called there when the bound is over, too.
   init(
-    bound: Duration, abandon: @escaping @Sendable () -> Void,
+    bound: Duration, begun: @escaping @Sendable () -> Void = {}, abandon: @escaping @Sendable () -> Void,
     overdue: @escaping @Sendable () -> Void
   ) {
     self.bound = bound
+    self.begun = begun
     self.abandon = abandon
     self.overdue = overdue
   }
@@ -40,20 +48,21 @@ final class StopDeadline: Sendable {
 
   private func prepare(_ state: inout State) throws {
     guard case .idle = state else { return }
-    let (thread, order) = try Reactor.start(name: "stop") { [bound, abandon, overdue] reactor in
-      let clock = Clock(reactor, bound, abandon, overdue)
-      return reactor.mailbox { clock.run(for: $0) }
+    let (thread, order) = try Reactor.start(name: "stop") { [bound, begun, abandon, overdue] reactor in
+      let clock = Clock(reactor, bound, begun, abandon, overdue)
+      return reactor.mailbox { clock.run($0) }
     }
     state = .running(thread, order)
   }
 
   /// Lets the time run; a second call makes it shorter, never longer.
   ///
+  /// - Parameter delay: before the grace. A call without one ends that of an earlier one.
   /// - Throws: where it is not prepared, and the system has no thread for it.
-  func begin(_ grace: Duration) throws {
+  func begin(_ grace: Duration, after delay: Duration = .zero) throws {
     try state.withLock { state in
       try prepare(&state)
-      if case .running(_, let order) = state { order.post(grace) }
+      if case .running(_, let order) = state { order.post(Order(grace: grace, delay: delay)) }
     }
   }
 
@@ -72,21 +81,25 @@ final class StopDeadline: Sendable {
   private final class Clock {
     private let reactor: Reactor
     private let bound: Duration
+    private let beginning: Timer
     private let abandoning: Timer
     private let ending: Timer
     private var end: MonotonicTime?
 
     init(
-      _ reactor: Reactor, _ bound: Duration, _ abandon: @escaping () -> Void, _ overdue: @escaping () -> Void
+      _ reactor: Reactor, _ bound: Duration, _ begun: @escaping () -> Void,
+      _ abandon: @escaping () -> Void, _ overdue: @escaping () -> Void
     ) {
       self.reactor = reactor
       self.bound = bound
+      beginning = reactor.timer(begun)
       abandoning = reactor.timer(abandon)
       ending = reactor.timer(overdue)
     }
 
-    func run(for grace: Duration) {
-      let time = reactor.now + grace
+    func run(_ order: Order) {
+      if order.delay > .zero { beginning.schedule(after: order.delay) } else { beginning.cancel() }
+      let time = reactor.now + order.delay + order.grace
       if let end, time >= end { return }
       end = time
       abandoning.schedule(at: time)

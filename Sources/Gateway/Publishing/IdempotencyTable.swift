@@ -3,6 +3,7 @@ import DequeModule
 import JSON
 import Sessions
 import Synchronization
+import Transport
 
 /// The answers to requests with an idempotency key, so that a repeated request gets the same answer and does nothing.
 ///
@@ -46,7 +47,7 @@ final class IdempotencyTable: Sendable {
     var waiting: [Reply<Answer>] = []
   }
 
-  private struct State {
+  private struct Table {
     var entries: [Key: Entry] = [:]
     /// The answered keys, the oldest first.
     var answered: Deque<(key: Key, since: ContinuousClock.Instant, size: Int)> = []
@@ -57,7 +58,7 @@ final class IdempotencyTable: Sendable {
   private static let mostAnswers = 10_000
   private static let mostBytes = 16 << 20
 
-  private let state = Mutex(State())
+  private let state = Mutex(Table())
 
   /// - Parameters:
   ///   - digest: the digest of the request's body.
@@ -99,7 +100,26 @@ final class IdempotencyTable: Sendable {
     for reply in completed?.waiting ?? [] { reply.give(answer) }
   }
 
-  private static func forget(_ state: inout State, at now: ContinuousClock.Instant) {
+  /// All answers that are kept, the oldest first.
+  func states(at now: ContinuousClock.Instant = .now) -> [State] {
+    state.withLock { table in
+      table.answered.compactMap { key, since, _ in
+        guard let entry = table.entries[key], let answer = entry.answer else { return nil }
+        return State(key, entry.digest, answer, age: (now - since).wholeNanoseconds)
+      }
+    }
+  }
+
+  /// Takes over the answers of another process, before the first request.
+  func resume(_ states: [State], at now: ContinuousClock.Instant = .now) {
+    for known in states {
+      let time = now - .nanoseconds(Int64(known.age))
+      state.withLock { $0.entries[known.key] = Entry(digest: known.digest) }
+      complete(known.key, known.answer, isFinal: true, at: time)
+    }
+  }
+
+  private static func forget(_ state: inout Table, at now: ContinuousClock.Instant) {
     while let oldest = state.answered.first,
       now - oldest.since > lifetime || state.bytes > mostBytes || state.answered.count > mostAnswers
     {

@@ -14,7 +14,8 @@ final class PublishEndpoint: Sendable {
   let configuration: PublishConfiguration
   let access: PublishAccess
   let route: String
-  let layer: any LayerBackend
+  /// Keeps the layer at work while requests are answered.
+  private let lease: LayerLease
   let application: GatewayConfig.ApplicationConfiguration
   let surroundings: ServedApplication.Surroundings
   private let knownTypes: KnownTypes
@@ -23,25 +24,27 @@ final class PublishEndpoint: Sendable {
   /// Of lines about what `protocol: grip` passes over.
   let passedOverPace = SharedLogPace(most: 1)
 
-  /// - Parameter application: whose routes deliver what is published.
+  /// - Parameter routes: that deliver what is published.
   init(
     _ configuration: PublishConfiguration, auth: RouteAuthenticator?, route: String,
-    of application: GatewayConfig.ApplicationConfiguration, in surroundings: ServedApplication.Surroundings
+    of routes: ServedRoutes, in surroundings: ServedApplication.Surroundings
   ) {
+    let application = routes.application
     self.configuration = configuration
     self.route = route
     self.application = application
     self.surroundings = surroundings
     access = PublishAccess(configuration, auth)
-    guard let layer = surroundings.process.layers[configuration.layer] else {
+    guard let lease = routes.layers.lease(configuration.layer) else {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
-    self.layer = layer
+    self.lease = lease
     let groups = application.groups.filter { $0.layer == configuration.layer }
     knownTypes = KnownTypes(groups)
     readers = HistoryReaders(groups)
   }
 
+  var layer: any LayerBackend { lease.layer }
   var publisher: Publisher { surroundings.publisher }
 
   /// The client of a request, once it is known.

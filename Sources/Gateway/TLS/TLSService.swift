@@ -11,8 +11,8 @@ import Transport
 /// The certificates for clients; and TLS with upstreams: joins each connection to one end of a socket pair, whose other end is a
 /// plain connection for a worker.
 final class TLSService: Sendable {
-  /// For connections with upstreams; nil where there can be none.
-  private let group: MultiThreadedEventLoopGroup?
+  /// For connections with upstreams; nil until there can be some.
+  private let group = Mutex<MultiThreadedEventLoopGroup?>(nil)
   private let certificates = Mutex<TLSContext?>(nil)
   private let trusted = Mutex<[UpstreamConfiguration.Trust: NIOSSLContext]>([:])
   private let open = Mutex(OpenRelays())
@@ -37,11 +37,17 @@ final class TLSService: Sendable {
   /// How often peers are checked.
   private static let look = TimeAmount.seconds(8)
 
-  /// - Parameter threads: for connections with upstreams; 0 if no route has any.
-  init(threads: Int) {
-    group = threads > 0 ? MultiThreadedEventLoopGroup(numberOfThreads: threads) : nil
-    guard let group else { return }
-    for loop in group.makeIterator() {
+  /// There can be connections with upstreams from now on.
+  ///
+  /// - Parameter threads: for them.
+  func allowUpstreams(threads: Int) {
+    let new = group.withLock { group -> MultiThreadedEventLoopGroup? in
+      guard group == nil else { return nil }
+      group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+      return group
+    }
+    guard let new else { return }
+    for loop in new.makeIterator() {
       loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
         self?.checkPeers(on: loop)
       }
@@ -58,10 +64,9 @@ final class TLSService: Sendable {
 
   // MARK: - Clients
 
-  /// Uses these certificates for new clients.
-  func use(_ tls: ServerTLS) throws(TLSContext.Fault) {
-    let renewed = try tls.makeContext()
-    certificates.withLock { $0 = renewed }
+  /// Uses these certificates for new clients; none where the addresses are without TLS.
+  func use(_ context: TLSContext?) {
+    certificates.withLock { $0 = context }
   }
 
   /// For new clients; nil where the addresses are without TLS.
@@ -87,7 +92,7 @@ final class TLSService: Sendable {
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
-    guard let loop = group?.next() else {
+    guard let loop = group.withLock({ $0?.next() }) else {
       preconditionFailure("a route with a wss upstream has threads for it")
     }
     loop.execute { [self] in
@@ -191,7 +196,7 @@ extension TLSService {
 
   /// Ends the event loops.
   func shutDown() async throws {
-    try await group?.shutdownGracefully()
+    try await group.withLock(\.self)?.shutdownGracefully()
   }
 
   private func keep(_ channel: any Channel) {

@@ -23,8 +23,7 @@ final class GatewayState: Sendable {
   let clientSilence: Duration
   let memoryReturn: MemoryReturnThread
 
-  /// `limits.connections`: sessions and HTTP connections together.
-  let connectionLimit: Int
+  private let mostConnections: Atomic<Int>
   let room: DescriptorRoom
   /// The most extra connections of a worker, of each kind.
   let extraConnections: Int
@@ -42,7 +41,7 @@ final class GatewayState: Sendable {
   init(
     _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int,
     room: DescriptorRoom = .unbounded, clientSilence: Duration = KeepAliveProbes.bound,
-    loops: any EventLoopGroup, log: Logger
+    loops: any EventLoopGroup, resuming record: GatewayRecord? = nil, log: Logger
   ) {
     self.clientSilence = clientSilence
     let memory = MemoryLimit.ofProcess()
@@ -50,10 +49,13 @@ final class GatewayState: Sendable {
       configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
     let mail = MailBound(of: sendMemory.budget, among: threads, log: log)
     self.mail = mail
-    let layers = GatewayLayers(configuration, log: log) { mail.refused() }
+    let layers = GatewayLayers(
+      configuration, resuming: record?.layers ?? [], leaving: record?.remains ?? [], log: log
+    ) { mail.refused() }
     let process = ProcessState(
-      configuration, ServedLayers(layers.all), sendMemory: sendMemory, memory: memory, threads: threads,
-      connectionLimit: connectionLimit, loops: loops, log: log)
+      configuration, layers.layers(for: configuration, after: nil).served, sendMemory: sendMemory,
+      memory: memory, threads: threads,
+      connectionLimit: connectionLimit, loops: loops, resuming: record?.rates, log: log)
     self.process = process
     let httpMemory = HTTPMemory(configuration, of: memory)
     self.httpMemory = httpMemory
@@ -62,23 +64,38 @@ final class GatewayState: Sendable {
       httpRefusals: HTTPRefusals(log: log))
     self.surroundings = surroundings
     current = Mutex(ServedApplication(process.served, in: surroundings))
-    self.connectionLimit = connectionLimit
+    mostConnections = Atomic(connectionLimit)
     self.room = room
     self.extraConnections = extraConnections
     acceptFailures = AcceptFailures(log: log)
     unfitOrders = UnfitEvents(
       known: ControlOrder.Kind.types, report: UnfitEvents.logging(to: log, route: ControlMember.group))
+    if let record {
+      surroundings.publisher.answers.resume(record.answers)
+      for order in record.orders.compactMap(\.order) { process.orders.add(order) }
+      process.orders.resume(record.lifted)
+    }
     memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
   }
 
-  /// Serves another application to new requests. Its routes use no layer that nothing used so far.
-  func serve(applicationOf configuration: Configuration) {
-    let served = ServedApplication(process.routes(of: configuration), in: surroundings)
+  /// `limits.connections`: sessions and HTTP connections together.
+  var connectionLimit: Int { mostConnections.load(ordering: .relaxed) }
+
+  /// Serves other routes to new requests. Every worker has an end of their layers.
+  func serve(_ routes: ServedRoutes) {
+    let served = ServedApplication(routes, in: surroundings)
     // Together, so that two exchanges at a time leave one of the two everywhere.
     current.withLock {
       process.serve(served.routes)
       $0 = served
     }
+  }
+
+  /// Other limits hold from now on.
+  func limit(_ server: ServerConfiguration, connections: Int, _ shares: DescriptorShares) {
+    mostConnections.store(connections, ordering: .relaxed)
+    room.divide(shares)
+    process.limit(server, connections: connections)
   }
 
   /// What the connection with this number may become.
@@ -96,10 +113,11 @@ final class GatewayState: Sendable {
   var summary: Logger.Metadata {
     var facts = process.counters.summary
     facts.merge(process.views.summary) { $1 }
+    if process.server.handshakes != nil { facts["refused-handshakes"] = .number(process.handshakes.refused) }
     facts["given-way"] = "\(process.sendMemory.evictions.count)"
     facts["refused-events"] = "\(mail.refusals.count)"
     facts["given-up-messages"] = "\(process.receiveMemory.evictions.count)"
-    facts["longest-trim"] = "\(memoryReturn.longestPause.count)us"
+    facts["longest-trim-us"] = .number(memoryReturn.longestPause.count)
     facts["accept-failures"] = "\(acceptFailures.total.count)"
     return facts
   }

@@ -77,7 +77,7 @@ enum HTTPHandler: Sendable {
     case .publish(let publish):
       self = .publish(
         PublishEndpoint(
-          publish, auth: routes.authenticator(for: route.auth), route: route.name, of: routes.application,
+          publish, auth: routes.authenticator(for: route.auth), route: route.name, of: routes,
           in: surroundings))
     case .health(let probe): self = .health(probe)
     case .events:

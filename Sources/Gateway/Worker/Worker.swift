@@ -3,6 +3,7 @@ import GatewayConfig
 import Glibc
 import Sessions
 import Transport
+import WebSocketCore
 
 /// One reactor's share of the gateway: it accepts connections, and owns the sessions that these become.
 ///
@@ -13,15 +14,23 @@ final class Worker {
   let http: HTTPService
   /// Nil without TLS.
   let tls: TLSService?
-  private var plain: HTTPConnections?
+  private(set) var plain: HTTPConnections?
   /// The clients with TLS that the HTTP service serves.
   private let relays: PeerSweep<HTTPRelay>
+  /// By the identification of the address. There are several sockets of one where the process before had more workers.
+  private var listening: [Int: [ListeningPlace]] = [:]
   /// Memberships in the groups for control events.
   private var control: [ControlMember] = []
   private(set) var phase = Phase.serving
   /// For connections that have come back once the end was reported: the HTTP service waits for them meanwhile.
   private var stays: [HandedOverConnection.Stay] = []
   private var extras: ExtraConnections
+  /// Once a stop closes sessions: its plan, and when that began.
+  private var closing: (plan: ClosePlan, since: MonotonicTime)?
+  /// A stop that lets the last clients in first.
+  private var lastArrivals: LastArrivals?
+  /// While another program is about to take over: what becomes of the sessions that cannot be handed over.
+  private var bound: BoundSessions?
   /// The mailbox for other threads; set before the first connection.
   var mailbox: Mailbox<WorkerMessage>? {
     didSet { sessions.post = { [mailbox] in mailbox?.post(.outcome($0)) == true } }
@@ -46,31 +55,23 @@ final class Worker {
     plain = HTTPConnections(of: self)
   }
 
-  private var reactor: Reactor { sessions.reactor }
+  var reactor: Reactor { sessions.reactor }
   private var process: ProcessState { gateway.process }
 
   /// Handles a message of another thread.
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
-      startControl()
-      for listener in listeners {
-        // Unowned, here and below: the worker lives while its reactor runs.
-        reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
-          if listener.isSecure {
-            acceptSecure(descriptor, on: listener)
-          } else {
-            accept(descriptor, on: listener)
-          }
-        } short: { [unowned self] code, descriptor in
-          ranShort(code, descriptor, listener)
-        }
-      }
+      judgeControl()
+      for listener in listeners { listen(on: listener) }
     case .takeOver(let connection): takeOver(connection)
     case .outcome(let outcome): sessions.handle(outcome)
     case .perform(let work): work(sessions)
+    case .prepare(let work): work(self)
+    case .exchange(let order): exchange(order)
     case .stop(let order): stop(order)
     case .abandon:
+      lastArrivals?.cutShort()
       sessions.abandon()
       sessions.askEndsOnly()
       plain?.abandon()
@@ -78,18 +79,93 @@ final class Worker {
     }
   }
 
-  /// Joins the control group, if other processes can send something.
-  private func startControl() {
-    guard sessions.served.application.takesOrders else { return }
-    control = gateway.layers.shared.map { ControlMember(of: $0, sessions, unfit: gateway.unfitOrders) }
-    for member in control { member.start() }
+  /// Joins the control group on each layer where other processes can send something, and leaves it where a layer is not used any more.
+  ///
+  /// - Parameter isResumed: whether the program before was a member, and none of what comes may be missed.
+  func judgeControl(isResumed: Bool = false) {
+    let layers = sessions.served.application.takesOrders ? sessions.served.layers.all.filter(\.isShared) : []
+    for (index, member) in control.enumerated().reversed() where !layers.contains(where: member.isOn) {
+      member.stop()
+      control.remove(at: index)
+    }
+    for layer in layers where !control.contains(where: { $0.isOn(layer) }) {
+      let member = ControlMember(of: layer, sessions, unfit: gateway.unfitOrders)
+      control.append(member)
+      if isResumed { member.resume() } else { member.start() }
+    }
+  }
+}
+
+// MARK: - Reloading
+
+extension Worker {
+  /// Gets ready for what is served next.
+  ///
+  /// - Parameter layers: those that the worker has no end of.
+  /// - Returns: what cannot be done; nil if everything is ready.
+  func prepare(_ layers: [any LayerBackend], needsHandshakes: Bool) -> String? {
+    if needsHandshakes, !reactor.hasHandshakeThread {
+      do throws(TransportFailure) {
+        try reactor.startHandshakeThread(name: "handshakes-\(sessions.number)")
+      } catch {
+        return "no thread for TLS could be started: \(error)"
+      }
+    }
+    for layer in layers { sessions.add(layer) }
+    return nil
+  }
+
+  /// Serves what the gateway serves now, at the addresses of now.
+  private func exchange(_ order: ExchangeOrder) {
+    sessions.serveAnew(watcher: order.tally)
+    for manners in order.kept {
+      for place in listening[manners.id] ?? [] { place.manners = manners }
+    }
+    guard isServing else {
+      // A stop has begun meanwhile: nobody is accepted any more.
+      for listener in order.opened { _ = Descriptor(adopting: listener.descriptor) }
+      return
+    }
+    judgeControl()
+    for listener in order.opened { listen(on: listener) }
+    for id in order.closed {
+      for place in listening.removeValue(forKey: id) ?? [] {
+        if let index = place.index { reactor.stopListening(at: index) }
+      }
+    }
+  }
+
+  private func listen(on socket: ListeningSocket) {
+    let place = ListeningPlace(socket.manners)
+    listening[socket.manners.id, default: []].append(place)
+    // Unowned, here and below: the worker lives while its reactor runs.
+    place.index = reactor.listen(on: Listener.adopting(socket.descriptor)) { [unowned self] descriptor in
+      if place.manners.isSecure {
+        acceptSecure(descriptor, on: place.manners)
+      } else {
+        accept(descriptor, on: place.manners)
+      }
+    } short: { [unowned self] code, descriptor in
+      ranShort(code, descriptor, place.manners)
+    }
+  }
+}
+
+/// A socket that a worker listens on.
+private final class ListeningPlace {
+  var manners: ListeningSocket.Manners
+  /// Where the reactor keeps it.
+  var index: Int?
+
+  init(_ manners: ListeningSocket.Manners) {
+    self.manners = manners
   }
 }
 
 // MARK: - Connections
 
 extension Worker {
-  private func accept(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
+  private func accept(_ descriptor: consuming Descriptor, on listener: ListeningSocket.Manners) {
     // Who is gone already is not served, and not taken for somebody else.
     guard let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
     var client = Client(peer: peer, isSecure: false)
@@ -111,7 +187,7 @@ extension Worker {
   /// Accepts one connection more than there are places for, in case it is a health check.
   private func hear(
     _ descriptor: consuming Descriptor, of client: Client, as allowance: Allowance,
-    on listener: ListeningSocket
+    on listener: ListeningSocket.Manners
   ) {
     let connection = sessions.open(
       descriptor, allowance, of: client, listener.hasProxyHeader ? .proxyHeader : .none)
@@ -120,7 +196,9 @@ extension Worker {
   }
 
   /// The system has no descriptor or no memory for another connection.
-  private func ranShort(_ code: Int32, _ descriptor: consuming Descriptor?, _ listener: ListeningSocket) {
+  private func ranShort(
+    _ code: Int32, _ descriptor: consuming Descriptor?, _ listener: ListeningSocket.Manners
+  ) {
     guard let descriptor = consume descriptor else {
       extras.giveUpOne()?.abandon()
       return gateway.acceptFailures.record(code)
@@ -132,7 +210,7 @@ extension Worker {
   }
 
   /// Begins TLS on the connection, and serves the decrypted one. The time for the handshake runs already.
-  private func acceptSecure(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
+  private func acceptSecure(_ descriptor: consuming Descriptor, on listener: ListeningSocket.Manners) {
     guard let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
     var client = Client(peer: peer, isSecure: true)
     if !listener.hasProxyHeader {
@@ -171,6 +249,12 @@ extension Worker: SessionOwner {
   var isServing: Bool {
     if case .serving = phase { true } else { false }
   }
+
+  var stopRetry: Duration? {
+    closing.map { $0.plan.retry(after: reactor.now.since($0.since)) }
+  }
+
+  var boundRetry: Duration? { bound?.retry }
 
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
@@ -234,26 +318,76 @@ extension Worker: SessionOwner {
   func httpEnded() { reportWhenFinished() }
 }
 
+// MARK: - Another program takes over
+
+extension Worker {
+  /// Begins no more sessions that cannot be handed over, until `admitBound`.
+  ///
+  /// - Returns: how many there are.
+  func refuseBound(_ plan: ClosePlan) -> Int {
+    // Unowned: the worker lives while its reactor runs, and ends this before.
+    bound = BoundSessions(of: sessions, plan, share) { [unowned self] in
+      for place in listening.values.joined() where place.manners.isSecure {
+        if let index = place.index { reactor.pauseListening(at: index) }
+      }
+    }
+    sessions.stopBoundOpenings()
+    return sessions.boundCount
+  }
+
+  /// Closes those that there are, at a pace.
+  func closeBound(_ code: CloseCode) { bound?.close(code) }
+
+  /// How far that is.
+  var boundProgress: BoundSessions.Progress { bound?.progress ?? .over }
+
+  /// No other program takes over.
+  func admitBound() {
+    bound?.end()
+    bound = nil
+  }
+}
+
 // MARK: - Stopping
 
 extension Worker {
   /// How much of the grace views have for what clients have sent; the rest is for the ends of their sessions.
   private static let shareOfAnswers = 0.75
 
-  /// Accepts no new connections, and closes the sessions at a pace that spares the servers that clients reconnect to.
+  /// Accepts no new connections, and closes the sessions.
   private func stop(_ order: StopOrder) {
-    guard isServing else { return }
+    guard isServing, lastArrivals == nil else { return }
     reactor.acceptWaiting(atMost: Listener.backlog)
     reactor.stopListening()
+    guard order.isReplaced else { return closeAll(order) }
+    let begun = reactor.now
+    // Unowned: the worker lives while its reactor runs.
+    let last = LastArrivals(of: sessions, within: order.grace / 10) { [unowned self] in
+      guard isServing else { return }
+      var order = order
+      order.grace -= min(order.grace, reactor.now.since(begun))
+      closeAll(order)
+    }
+    lastArrivals = last
+    last.start()
+  }
+
+  /// Ends what is served, the sessions at a pace that spares the servers that clients come back to.
+  private func closeAll(_ order: StopOrder) {
+    closing = (order.plan, reactor.now)
     for member in control { member.stop() }
     for connection in sessions.pending.values { connection.stop() }
     plain?.stop(within: order.grace)
     sessions.askEndsOnly(after: order.grace * Self.shareOfAnswers)
-    let pace = ClosePace(closing: sessions.live, order: order, reactor: reactor)
+    let pace = ClosePace(sessions.live, by: order.plan, share, on: reactor) { session, retry in
+      session.close(.restart(code: order.code, retry: retry))
+    }
     phase = .stopping(pace, finished: order.finished)
     pace.start()
     reportWhenFinished()
   }
+
+  private var share: ClosePace.Share { .init(reactor: sessions.number, of: process.threads) }
 
   private func reportWhenFinished() {
     guard !isServing, sessions.live.isEmpty, sessions.pending.isEmpty, plain?.isEmpty != false else { return }

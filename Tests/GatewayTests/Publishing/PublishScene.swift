@@ -76,7 +76,7 @@ final class PublishScene {
         switch message {
         case .perform(let work): work(worker)
         case .outcome(let outcome): worker.handle(outcome)
-        case .start, .takeOver, .stop, .abandon: break
+        case .start, .takeOver, .prepare, .exchange, .stop, .abandon: break
         }
       }
       worker.post = { mailbox.post(.outcome($0)) }

@@ -124,12 +124,12 @@ struct EventStreamSessionTests {
     }
   }
 
-  @Test func `a stop ends the stream without a word, as its client comes again by itself`() async throws {
+  @Test func `a stop ends the stream with the time after which its client comes again`() async throws {
     try await serving { scene in
       let client = try open(scene)
       let reports = scene.stop()
       scene.settle()
-      #expect(client.plain() == "")
+      #expect(client.plain() == "retry: 1000\n\n")
       #expect(client.isOver)
       #expect(reports.count == 0)
       client.hangUp()

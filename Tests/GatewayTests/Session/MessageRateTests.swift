@@ -92,7 +92,7 @@ struct MessageRateTests {
       scene.worker.sessions.live[0].close(.restart(code: .serviceRestart))
       client.close(1012)
       scene.settle()
-      #expect(client.heard() == ["close 1012 restarting, please reconnect", "end"])
+      #expect(client.heard() == ["close 1012 restarting; retry in 0.0s", "end"])
       client.finish()
       scene.settle()
       #expect(scene.sessions == 0)

@@ -81,7 +81,7 @@ struct SessionTests {
       let client = try scene.open("/ws/echo/")
       _ = scene.stop()
       scene.settle()
-      #expect(client.heard() == ["close 1012 restarting, please reconnect"])
+      #expect(client.heard() == ["close 1012 restarting; retry in 0.1s"])
       client.text("not answered")
       client.send(client.frame(.ping))
       scene.settle()
@@ -104,7 +104,7 @@ struct SessionTests {
       #expect(scene.sessions == 1)
       scene.pass(.milliseconds(200))
       #expect(scene.sessions == 0)
-      #expect(client.heard() == ["close 1012 restarting, please reconnect", "end"])
+      #expect(client.heard() == ["close 1012 restarting; retry in 0.1s", "end"])
     }
   }
 

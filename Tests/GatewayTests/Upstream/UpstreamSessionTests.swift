@@ -24,12 +24,18 @@ struct UpstreamSessionTests {
 
   /// The line about the only upstream that failed, for a session of the first route.
   private func reason(_ scene: TurnedWorker) -> String? {
-    let lines = scene.lines("an upstream did not answer as expected")
-    guard lines.count == 1, let line = lines.first, line.contains(" path=/ws/up/ "),
-      line.contains("route=ws/up/")
-    else { return lines.isEmpty ? nil : "\(lines)" }
-    return line.split(separator: "reason=\"").last.flatMap { $0.split(separator: "\"").first }.map(
-      String.init)
+    let reasons = reasons(scene)
+    return reasons.count < 2 ? reasons.first : "\(reasons)"
+  }
+
+  /// Of all lines of that kind; a line itself where it is not as it should be.
+  private func reasons(_ scene: TurnedWorker) -> [String] {
+    scene.lines("an upstream did not answer as expected").map { line in
+      guard line.contains(" path=/ws/up/ "), line.contains("route=ws/up/"),
+        let reason = line.split(separator: "reason=\"").last?.split(separator: "\"").first
+      else { return "\(line)" }
+      return String(reason)
+    }
   }
 
   // MARK: - Messages
@@ -221,9 +227,11 @@ struct UpstreamSessionTests {
       #expect(
         pairs.first?.upstream.heard() == ["close 1009 the memory for received messages is used up", "end"])
       #expect(pairs.last?.client.heard() == [])
-      #expect(
-        reason(scene)
-          == "the server's messages were not delivered in time, and limits.receive_memory is used up")
+      // Two may have to give way to what comes in at once.
+      let evictions = Int(scene.gateway.process.receiveMemory.evictions.count)
+      #expect(evictions < pairs.count)
+      let reason = "the server's messages were not delivered in time, and limits.receive_memory is used up"
+      #expect(reasons(scene) == Array(repeating: reason, count: evictions))
     }
   }
 
@@ -234,7 +242,7 @@ struct UpstreamSessionTests {
       let (client, upstream) = try await scene.openProxied()
       _ = scene.stop()
       scene.settle()
-      let told = ["close 1012 restarting, please reconnect"]
+      let told = ["close 1012 restarting; retry in 0.1s"]
       #expect(client.heard() == told)
       #expect(upstream.heard() == told)
       // Its answer says nothing new to the client.

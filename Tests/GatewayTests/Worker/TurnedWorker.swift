@@ -55,7 +55,7 @@ final class TurnedWorker {
       loops: loops, log: lines.log)
     gateway.process.setReady(true)
     let http = HTTPService(gateway: gateway)
-    let layers = Task { await gateway.layers.run() }
+    gateway.layers.run()
     let service = Task { await http.run() }
     var failure: (any Error)?
     do {
@@ -67,7 +67,6 @@ final class TurnedWorker {
       }
     } catch { failure = error }
     await gateway.layers.stop(within: .seconds(2))
-    await layers.value
     http.abandon()
     http.endArrivals()
     await service.value
@@ -97,9 +96,10 @@ final class TurnedWorker {
 
   private func listen(hasProxyHeader: Bool) throws {
     let listener = try Listener.unix(path: folder.path("gateway")).take()
+    let manners = ListeningSocket.Manners(id: 0, isSecure: false, hasProxyHeader: hasProxyHeader)
     worker.handle(
       .start(listeners: [
-        ListeningSocket(descriptor: listener, isSecure: false, hasProxyHeader: hasProxyHeader)
+        ListeningSocket(descriptor: listener, manners: manners)
       ]))
   }
 
@@ -349,9 +349,13 @@ final class TurnedWorker {
   /// Asks the worker to stop.
   ///
   /// - Returns: counts how often the worker has reported that it is done.
-  func stop(grace: Duration = .seconds(10)) -> Reports {
+  func stop(grace: Duration = .seconds(10), next: NextListener = .after(.zero)) -> Reports {
     let reports = Reports()
-    worker.handle(.stop(StopOrder(grace: grace, reason: .restart) { reports.add() }))
+    let plan = ClosePlan(closing: sessions, within: grace, next: next)
+    let order = StopOrder(
+      grace: grace, code: .serviceRestart, plan: plan, isReplaced: next == .now
+    ) { reports.add() }
+    worker.handle(.stop(order))
     return reports
   }
 
