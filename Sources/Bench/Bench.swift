@@ -118,6 +118,8 @@ extension Bench {
     _ = await reports()
     if !isInterrupted { try? await waitForLateOnes() }
     let reports = await reports()
+    // A server may accept every connection and say only then that it refuses it, while the run has begun.
+    guard opened > 0 else { throw failureToOpen(plan.receiving) }
     // The counts are read before the end, which may break connections.
     var measurement = Measurement(
       plan: plan, reports: reports, opened: opened, opening: opening, problem: problem,
@@ -163,9 +165,11 @@ extension Bench {
         break
       }
     }
-    guard opened > before.opened else {
-      throw BenchFailure("\(place.target.url): \(problem ?? "no connection was opened")")
-    }
+    guard opened > before.opened else { throw failureToOpen(place) }
+  }
+
+  private func failureToOpen(_ place: Destination) -> BenchFailure {
+    BenchFailure("\(place.target.url): \(problem ?? "no connection was opened")")
   }
 
   /// - Returns: the thread that makes publishers send at a rate; nil without one.
