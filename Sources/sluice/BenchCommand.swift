@@ -29,7 +29,7 @@ struct BenchCommand: AsyncParsableCommand {
 }
 
 /// A command for one kind of load. Its options describe the load.
-protocol BenchWorkload: AsyncParsableCommand {
+protocol BenchWorkload: AsyncParsableCommand, JSONPrinting {
   var common: BenchOptions { get }
   var work: Load.Work { get }
   /// What is spoken with the URL.
@@ -67,7 +67,7 @@ extension BenchWorkload {
     do {
       try await common.run(load(), against: Target(common.url, speech))
     } catch let failure as BenchFailure {
-      throw Output.failure("sluice: \(failure)")
+      throw CommandFailure("\(failure)")
     }
   }
 }

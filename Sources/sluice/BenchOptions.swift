@@ -79,7 +79,7 @@ struct BenchOptions: ParsableArguments {
     do {
       measurement = try await measured(load, target)
     } catch {
-      throw Output.failure("sluice: \(error)")
+      throw CommandFailure("\(error)")
     }
     switch format {
     case .text: Output.print(measurement.text)

@@ -30,7 +30,7 @@ struct CodesCommand: ParsableCommand {
   func run() throws {
     guard format == .text else { return Output.print(CodeReference.markdown) }
     guard let text = CodeReference.text(of: code) else {
-      throw Output.failure("sluice: Sluice has no code \"\(code ?? "")\"; sluice codes lists all of them")
+      throw CommandFailure("Sluice has no code \"\(code ?? "")\"; sluice codes lists all of them")
     }
     Output.print(text)
   }

@@ -96,12 +96,12 @@ struct DisconnectCommand: AsyncParsableCommand {
       }
       try report(try await client.post(body, to: target), target.url)
     } catch  where error is PublishClient.Failure || error is PublishTarget.Unknown {
-      throw Output.failure("sluice: \(error)")
+      throw CommandFailure("\(error)")
     }
   }
 
   private func target() throws -> PublishTarget {
-    try route.target(in: file.path) { configuration, url in
+    try route.target(in: file.path, overlays: file.overlays) { configuration, url in
       try PublishTarget(for: .disconnect, group.map { [$0] } ?? [], in: configuration, at: url)
     }
   }
@@ -139,7 +139,7 @@ struct DisconnectCommand: AsyncParsableCommand {
     } else {
       throw Self.failure(answer, json, url)
     }
-    if let error = json?["error"]?.string { throw Output.failure("sluice: \(error)") }
+    if let error = json?["error"]?.string { throw CommandFailure("\(error)") }
   }
 
   /// `user 5, group chat_lobby, until Sun, 29 Nov 2026 13:00:00 GMT`
@@ -151,8 +151,9 @@ struct DisconnectCommand: AsyncParsableCommand {
     return words.joined(separator: ", ")
   }
 
-  private static func failure(_ answer: PublishClient.Answer, _ json: JSON?, _ url: String) -> ExitCode {
+  private static func failure(_ answer: PublishClient.Answer, _ json: JSON?, _ url: String) -> CommandFailure
+  {
     let reason = json?["error"]?.string?.printable ?? "\(url) is not below the URL of a publish route"
-    return Output.failure("sluice: \(answer.status): \(reason)")
+    return CommandFailure("\(answer.status): \(reason)")
   }
 }

@@ -25,6 +25,8 @@ struct ExplainCommand: ParsableCommand {
       valueName: "[file] url"))
   var arguments: [String]
 
+  @OptionGroup var overlay: Overlays
+
   func validate() throws {
     guard (1...2).contains(arguments.count) else {
       throw ValidationError("explain needs a URL, or a file and a URL.")
@@ -45,7 +47,7 @@ struct ExplainCommand: ParsableCommand {
 
   func run() throws {
     let (file, url) = named
-    let configuration = try ConfigurationFile.loadToShow(file)
+    let configuration = try ConfigurationFile.loadToShow(file, overlays: overlay.paths)
     let path = try Self.path(of: url)
     let application = configuration.served
     Output.print("path       /\(path.text.printable)\n")
@@ -83,13 +85,13 @@ struct ExplainCommand: ParsableCommand {
   private static func path(of url: String) throws -> RequestPath {
     // The replacement character stands for bytes that are not text.
     guard !url.unicodeScalars.contains("\u{FFFD}") else {
-      throw Output.failure(
-        "sluice: \"\(url.printable)\" has bytes that are not UTF-8 (write each as % and two hex digits); Sluice would answer 400"
+      throw CommandFailure(
+        "\"\(url.printable)\" has bytes that are not UTF-8 (write each as % and two hex digits); Sluice would answer 400"
       )
     }
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
-      throw Output.failure(
-        "sluice: \"\(url.printable)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400"
+      throw CommandFailure(
+        "\"\(url.printable)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400"
       )
     }
     return path

@@ -37,7 +37,7 @@ struct KeysCommand: ParsableCommand {
     }
     guard let text = KeyReference.text(of: key) else {
       let hint = KeyReference.hint(for: key).map { "; \($0)" } ?? ""
-      throw Output.failure("sluice: there is no key \"\(key)\"\(hint)")
+      throw CommandFailure("there is no key \"\(key)\"\(hint)")
     }
     Output.print(text)
   }

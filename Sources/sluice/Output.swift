@@ -1,5 +1,7 @@
 import ArgumentParser
+import Bytes
 import Glibc
+import JSON
 import Transport
 
 /// Standard output and standard error.
@@ -8,16 +10,23 @@ enum Output {
     write(text, to: STDOUT_FILENO)
   }
 
-  static func error(_ text: String) {
-    write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
+  /// Prints what a gateway says, whoever that is: a terminal obeys nothing in it.
+  static func show(_ text: String) {
+    print(text.printableLines)
   }
 
-  /// Writes why a command has failed.
-  ///
-  /// - Returns: what ends the command with exit code 1.
-  static func failure(_ text: String) -> ExitCode {
-    error(text)
-    return ExitCode(1)
+  /// The same, in a line of JSON.
+  static func show(_ json: JSON) {
+    print(json.text.printableJSON + "\n")
+  }
+
+  /// - Parameter end: of the last line, if the text has none.
+  static func error(_ text: String, end: String = "\n") {
+    write(text.hasSuffix("\n") ? text : text + end, to: STDERR_FILENO)
+  }
+
+  static func tell(_ failure: CommandFailure, asJSON: Bool) {
+    if asJSON { show(failure.json) } else { error(failure.text.printableLines) }
   }
 
   private static func write(_ text: String, to descriptor: Int32) {

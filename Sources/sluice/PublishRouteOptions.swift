@@ -26,13 +26,15 @@ struct PublishRouteOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - file: the path of the configuration, which is only read if it is needed.
+  ///   - overlays: the files that are laid over it.
   ///   - find: the route of the configuration, at this URL if there is one.
   func target(
-    in file: String, _ find: (_ configuration: Configuration, _ url: String?) throws -> PublishTarget
+    in file: String, overlays: [String],
+    _ find: (_ configuration: Configuration, _ url: String?) throws -> PublishTarget
   ) throws -> PublishTarget {
     let token = tokenEnv.flatMap { Environment.variables[$0] }
     if let url, token != nil { return PublishTarget(url: url, token: token) }
-    var target = try find(try ConfigurationFile.load(file), url)
+    var target = try find(try ConfigurationFile.load(file, overlays: overlays), url)
     if let token { target.token = token }
     return target
   }

@@ -16,7 +16,7 @@ struct RoutesCommand: ParsableCommand {
   @OptionGroup var file: ConfigurationFile
 
   func run() throws {
-    let configuration = try ConfigurationFile.loadToShow(file.path)
+    let configuration = try file.loadToShow()
     let application = configuration.served
     var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "HISTORY", "AUTH", "COMPRESSION", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {

@@ -14,11 +14,12 @@ struct SchemaCommand: ParsableCommand {
         sluice schema > sluice.schema.json
         sluice schema include > include.schema.json
         sluice schema app > app.schema.json
+        sluice schema part > part.schema.json
       """)
 
   @Argument(
     help: ArgumentHelp(
-      "routes for the configuration, include for a file with routes that it includes, app for an app.yaml.",
+      "routes for the configuration, include for a file with routes that it includes, app for an app.yaml, part for a file for -f or one that is included at the top level.",
       valueName: "kind"))
   var kind = KeySchema.routes
 

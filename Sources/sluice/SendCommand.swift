@@ -35,6 +35,7 @@ struct SendCommand: AsyncParsableCommand {
   @Flag(help: "No history keeps it.")
   var ephemeral = false
 
+  @OptionGroup var overlay: Overlays
   @OptionGroup var route: PublishRouteOptions
 
   @Option(
@@ -63,12 +64,14 @@ struct SendCommand: AsyncParsableCommand {
     let group = arguments[arguments.count - 2]
     let body = try body(for: group)
     do {
-      let target = try route.target(in: file) { try PublishTarget([group], in: $0, at: $1) }
+      let target = try route.target(in: file, overlays: overlay.paths) {
+        try PublishTarget([group], in: $0, at: $1)
+      }
       let client = PublishClient(trust: try route.certificates.clientTrust())
       let answer = try await client.post(body, to: target, idempotencyKey: idempotencyKey)
       try report(answer, from: target.url, group)
     } catch  where error is PublishClient.Failure || error is PublishTarget.Unknown {
-      throw Output.failure("sluice: \(error)")
+      throw CommandFailure("\(error)")
     }
   }
 
@@ -101,7 +104,8 @@ struct SendCommand: AsyncParsableCommand {
 
   /// The URL of the publish route in the configuration; nil if it has none, or cannot be read.
   private func configuredURL(for group: String) -> String? {
-    let loaded = ConfigurationLoader.load(path: file, environment: Environment.variables)
+    let loaded = ConfigurationLoader.load(
+      path: file, overlays: overlay.paths, environment: Environment.variables)
     return loaded.configuration.flatMap { try? PublishTarget([group], in: $0, at: nil).url }
   }
 
@@ -112,7 +116,7 @@ struct SendCommand: AsyncParsableCommand {
         json?["error"]?.string
         ?? "\(url) is not the URL of a publish route: "
         + PublishTarget.advice(for: url, configured: configuredURL(for: group))
-      throw Output.failure("sluice: \(answer.status): \(reason)")
+      throw CommandFailure("\(answer.status): \(reason)")
     }
     var isGood = answer.status == 200
     for line in published {

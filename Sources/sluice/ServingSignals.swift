@@ -1,51 +1,45 @@
-import Dispatch
 import Gateway
 import Glibc
+import Transport
 
-/// Handles the signals of `serve`: SIGTERM and SIGINT stop the gateway, and stop it at once the second time; SIGHUP loads the
-/// certificates again.
+/// Handles the signals of `serve`: SIGTERM and SIGINT stop the gateway, and a further one hurries that; SIGHUP reads the file and the
+/// certificates again; SIGUSR2 executes the program anew, with all connections.
 ///
-/// The signals are handled on separate threads and not on those of Swift's concurrency, so that a stop begins, and has its
-/// deadline, even if those are busy.
+/// The signals are handled on the first thread and not on those of Swift's concurrency, so that a stop begins, and has its
+/// deadline, even if those are busy. A signal is told to the gateway before the next one is taken, and none is taken while another program
+/// is executed: it is either known before, or left to that program.
 struct ServingSignals {
-  private let sources: [any DispatchSourceSignal]
+  private let queue: SignalQueue
 
-  /// Handles the signals from now until `end`.
-  init(for gateway: GatewayServer) async {
-    let stops = DispatchQueue(label: "sluice.stop")
-    // A queue of its own, because reading files may take long.
-    let reloads = DispatchQueue(label: "sluice.reload")
-    var stopping = [SIGTERM, SIGINT].map { DispatchSource.makeSignalSource(signal: $0, queue: stops) }
-    let reload = DispatchSource.makeSignalSource(signal: SIGHUP, queue: reloads)
-    let order = StopOrder(gateway)
-    for source in stopping { source.setEventHandler { order.give() } }
-    reload.setEventHandler { gateway.reloadCertificates(environment: Environment.variables) }
-    stopping.append(reload)
-    sources = stopping
-    for source in sources {
-      await withCheckedContinuation { taken in
-        source.setRegistrationHandler { taken.resume() }
-        source.resume()
+  /// From now on they wait until they are handled.
+  init() async throws {
+    queue = try await withCheckedThrowingContinuation { made in
+      FirstThread.perform { made.resume(with: Result { try SignalQueue(of: Signals.handled) }) }
+    }
+  }
+
+  /// Handles those that wait, and what comes, for as long as the process lives.
+  ///
+  /// - Parameter upgrade: what SIGUSR2 asks for.
+  /// - Returns: the reloads, one after the other; a signal that comes during one leads to one more.
+  func handle(for gateway: GatewayServer, upgrade: UpgradeOrder) -> Task<Void, Never> {
+    let (wanted, want) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    FirstThread.perform { [queue] in
+      var isStopping = false
+      queue.serve { number in
+        switch number {
+        case SIGHUP: want.yield()
+        // What comes of it is in the log; another one meanwhile is refused there.
+        case SIGUSR2: Task { await gateway.upgrade(upgrade, on: "SIGUSR2") }
+        default:
+          if isStopping { gateway.hurry() } else { gateway.stop() }
+          isStopping = true
+        }
       }
     }
+    return Task { for await _ in wanted { await gateway.hangUp() } }
   }
 
-  func end() {
-    for source in sources { source.cancel() }
-  }
-
-  /// Only used on the queue of the signals.
-  private final class StopOrder: @unchecked Sendable {
-    private let gateway: GatewayServer
-    private var isGiven = false
-
-    init(_ gateway: GatewayServer) {
-      self.gateway = gateway
-    }
-
-    func give() {
-      if isGiven { gateway.stopNow() } else { gateway.stop() }
-      isGiven = true
-    }
-  }
+  /// Does something while no signal is taken.
+  func holding(_ body: () -> UpgradeRefusal) -> UpgradeRefusal { queue.holding(body) }
 }

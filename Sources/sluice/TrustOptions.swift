@@ -29,7 +29,7 @@ struct TrustOptions: ParsableArguments {
       do throws(TLSContext.Fault) {
         _ = try TLSContext(forClientsTrusting: trust)
       } catch {
-        throw Output.failure("sluice: \(cacert): \(error)")
+        throw CommandFailure("\(cacert): \(error)")
       }
     }
     return UpstreamConfiguration.Trust(authorities: cacert, verifiesCertificate: !insecure)

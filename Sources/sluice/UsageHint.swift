@@ -19,6 +19,11 @@ enum UsageHint {
       let meant = commands[first] ?? NearestName.of(first, in: known)
       return first.hasPrefix("-") ? nil : meant.map { "did you mean \"sluice \($0)\"?" }
     }
+    if ["status", "reload", "upgrade", "drain"].contains(first),
+      arguments.contains(where: { $0 == "-f" || $0.hasPrefix("--overlay") })
+    {
+      return "a gateway keeps the files that it was started with: name only the first one, without -f"
+    }
     guard first == "serve",
       let place = arguments.firstIndex(where: { argument in
         addressOptions.contains { argument == $0 || argument.hasPrefix($0 + "=") }

@@ -12,6 +12,9 @@ struct ValidateCommand: AsyncParsableCommand {
       warnings either), 1: findings. For several files, --format json prints one object with "files", and --format sarif \
       one run with the results of all files.
 
+      With -f, each file is checked together with the files that are laid over it. A file for -f, or one that is included, is no \
+      whole configuration: name it in this way, or through the file that includes it.
+
       --without-secrets is for a CI job without secrets: unset variables and missing secrets are not reported. Everything \
       else is checked.
 
@@ -27,6 +30,7 @@ struct ValidateCommand: AsyncParsableCommand {
       EXAMPLES
         sluice validate
         sluice validate --strict routes.yaml examples/chat/routes.yaml
+        sluice validate routes.yaml -f production.yaml
         sluice validate --without-secrets --format sarif routes.yaml > sluice.sarif
         sluice validate --groups
         sluice validate --connect --django mysite.settings --python .venv/bin/python
@@ -36,6 +40,8 @@ struct ValidateCommand: AsyncParsableCommand {
     help: ArgumentHelp("The configuration files.", valueName: "file"),
     completion: .file(extensions: ["yaml", "yml"]))
   var paths = [ConfigurationFile.standard]
+
+  @OptionGroup var overlay: Overlays
 
   @Option(help: "Format of the findings: text, json, sarif or github.")
   var format = FindingFormat.text
@@ -81,13 +87,14 @@ struct ValidateCommand: AsyncParsableCommand {
     var reports: [FindingReport] = []
     for path in paths {
       let loaded = ConfigurationLoader.load(
-        path: path, environment: Environment.variables, secrets: withoutSecrets ? .unread : .read)
+        path: path, overlays: overlay.paths, environment: Environment.variables,
+        secrets: withoutSecrets ? .unread : .read)
       var report = try await tried(loaded)
       let table = groups ? GroupTable(loaded.routeGroups) : nil
       report.groups = table
       isGood = isGood && report.errorCount == 0 && !(strict && report.warningCount > 0)
       if format == .text, report.findings.isEmpty, let configuration = loaded.configuration {
-        Output.print("\(path): good (\(count(configuration)))".printable + "\n")
+        Output.print("\(report.name): good (\(count(configuration)))".printable + "\n")
       } else {
         reports.append(report)
         if format == .text {

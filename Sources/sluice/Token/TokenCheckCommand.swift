@@ -27,6 +27,7 @@ struct TokenCheckCommand: AsyncParsableCommand {
       "The configuration file (routes.yaml if left out), and the token.", valueName: "[file] token"))
   var arguments: [String]
 
+  @OptionGroup var overlay: Overlays
   @OptionGroup var authenticator: TokenAuthenticator
 
   func validate() throws {
@@ -44,7 +45,7 @@ struct TokenCheckCommand: AsyncParsableCommand {
   private var file: String { arguments.count == 2 ? arguments[0] : ConfigurationFile.standard }
 
   func run() async throws {
-    let configuration = try ConfigurationFile.load(file)
+    let configuration = try ConfigurationFile.load(file, overlays: overlay.paths)
     let candidates = try authenticator.candidates(in: configuration, file)
     let token = try Self.token(arguments[arguments.count - 1])
     let now = WallClock.secondsSinceEpoch
@@ -55,15 +56,15 @@ struct TokenCheckCommand: AsyncParsableCommand {
         token, by: candidate, on: MultiThreadedEventLoopGroup.singleton, log: .ofCommand, at: now)
       guard let report else {
         guard candidates.count == 1 else { continue }
-        throw Output.failure(
-          "sluice: \"\(candidate.name)\" asks a server who the client is (\"callback\"): only that server can check a token"
+        throw CommandFailure(
+          "\"\(candidate.name)\" asks a server who the client is (\"callback\"): only that server can check a token"
         )
       }
       Output.print((isFirst ? "" : "\n") + Self.text(report, of: candidate))
       isFirst = false
       isAccepted = isAccepted || report.isAccepted
     }
-    if isFirst { throw Output.failure("sluice: \(file) has no authenticator with \"jwt\"") }
+    if isFirst { throw CommandFailure("\(file) has no authenticator with \"jwt\"") }
     if !isAccepted { throw ExitCode(1) }
   }
 
@@ -99,6 +100,6 @@ struct TokenCheckCommand: AsyncParsableCommand {
 extension Logger {
   /// For what a command does not print itself: warnings, on standard error.
   static let ofCommand = Logger(label: "sluice") { _ in
-    GatewayLogHandler(.text, level: .warning, write: Output.error)
+    GatewayLogHandler(.text, level: .warning, write: { Output.error($0) })
   }
 }

@@ -27,8 +27,8 @@ struct TokenAuthenticator: ParsableArguments {
   func candidates(in configuration: Configuration, _ file: String) throws -> [AuthenticatorConfiguration] {
     let all = configuration.authenticators
     guard !all.isEmpty else {
-      throw Output.failure(
-        "sluice: \(file) has no authenticator; write one such as auth: {users: {jwt: {secret: {env: JWT_SECRET}}}}"
+      throw CommandFailure(
+        "\(file) has no authenticator; write one such as auth: {users: {jwt: {secret: {env: JWT_SECRET}}}}"
       )
     }
     guard let auth else { return all }

@@ -55,7 +55,7 @@ struct TokenMakeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let configuration = try ConfigurationFile.load(file.path)
+    let configuration = try file.load()
     let (authenticator, issuer) = try choose(from: authenticator.candidates(in: configuration, file.path))
     if user == nil, !claim.contains(where: { issuer.namesUser($0.name) }) {
       throw ValidationError("A token needs a user: --user 5.")
@@ -91,7 +91,7 @@ struct TokenMakeCommand: AsyncParsableCommand {
       }
     }
     guard let first = found.first else {
-      throw Output.failure(refusals.map { "sluice: \($0)" }.joined(separator: "\n"))
+      throw CommandFailure(refusals.map { "\($0)" }.joined(separator: "\nsluice: "))
     }
     guard found.count == 1 else {
       let names = found.map(\.0.name).joined(separator: ", ")
