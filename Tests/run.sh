@@ -18,12 +18,16 @@ validate_all() {
   for file in routes.yaml examples/*/routes.yaml examples/*/*/routes.yaml; do
     .build/release/sluice validate --strict "$file"
   done
+  # A file for -f is checked with the file that it is laid over.
+  local environments=examples/environments
+  .build/release/sluice validate --strict $environments/routes.yaml -f $environments/production.yaml
+  .build/release/sluice validate --strict $environments/routes.yaml -f $environments/production.yaml -f $environments/staging.yaml
 }
 
 part "format lint" make --no-print-directory lint
 part "build, warnings are errors" swift build --build-tests
 # Tests that wait for tasks, or have a time limit, do not share the two or three threads of Swift's tasks with long computations.
-waiting="GatewayServerTests|PublishEndpointTests|SharedQuestionsTests|ExchangeTests|HTTPConnectionTests|HTTPRelayTests|SessionTests|PendingConnectionTests|WorkerTests|RedisHistoryTests|RedisRecordsTests"
+waiting="GatewayServerTests|PublishEndpointTests|SharedQuestionsTests|ExchangeTests|HTTPConnectionTests|HTTPRelayTests|SessionTests|PendingConnectionTests|WorkerTests|RedisHistoryTests|RedisRecordsTests|RedisWithdrawalTests|AdminServerTests"
 timed="RouterTests|TableAnalysisTests|RendererTests"
 part "unit tests" swift test --disable-xctest --skip-build --skip "UpstreamFuzzTests|$waiting|$timed"
 part "unit tests that wait" swift test --disable-xctest --skip-build --filter "$waiting"
