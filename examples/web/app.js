@@ -33,14 +33,11 @@ const closeWords = {
 };
 
 const LONGEST_LOG = 500;
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 15000;
 
 const at = (id) => document.getElementById(id);
 const log = at("log");
 let current = "chat";
 let socket = null;
-let retries = 0;
 let countdown = null;
 let counts = { sent: 0, received: 0 };
 
@@ -78,55 +75,49 @@ function detail(direction, data) {
 
 function connect() {
   clearInterval(countdown);
-  if (socket) {
-    socket.onclose = null;
-    socket.close();
-  }
+  socket?.close();
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const url = `${scheme}//${location.host}${consumers[current].path()}`;
   at("address").textContent = url;
   show("connecting", "connecting…");
-  socket = new WebSocket(url);
-  socket.onopen = () => {
-    retries = 0;
-    show("open", "connected");
-    write("note", "connected");
-  };
-  socket.onmessage = ({ data }) => {
-    counts.received += 1;
-    if (typeof data !== "string") return write("received", "binary data", detail("↓", data));
-    let message;
-    try {
-      message = consumers[current].decode(data);
-    } catch {
-      message = { text: data };
-    }
-    write(message.isFault ? "received fault" : "received", message.text, detail("↓", data));
-  };
-  socket.onclose = ({ code, reason }) => {
-    const words = reason || closeWords[code] || "closed";
-    write("note fault", `${words} (${code})`);
-    wait(code);
-  };
+  socket = reconnecting(() => url, { opened, received, waiting, ended });
 }
 
-// Twice as long each time, up to a bound, and never quite the same for everyone.
-function wait() {
-  const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** retries);
-  retries += 1;
-  const until = Date.now() + longest / 2 + Math.random() * (longest / 2);
-  const tick = () => {
-    const left = until - Date.now();
-    if (left <= 0) return connect();
-    show("closed", `not connected, next try in ${Math.ceil(left / 1000)} s`);
-  };
-  tick();
+function opened() {
+  clearInterval(countdown);
+  show("open", "connected");
+  write("note", "connected");
+}
+
+function received(data) {
+  counts.received += 1;
+  if (typeof data !== "string") return write("received", "binary data", detail("↓", data));
+  let message;
+  try {
+    message = consumers[current].decode(data);
+  } catch {
+    message = { text: data };
+  }
+  write(message.isFault ? "received fault" : "received", message.text, detail("↓", data));
+}
+
+function ended(code, reason) {
+  const words = reason || closeWords[code] || "closed";
+  write("note fault", `${words} (${code})`);
+  show("closed", "not connected");
+}
+
+function waiting(pause, code, reason) {
+  ended(code, reason);
+  const until = Date.now() + pause;
+  const tick = () => show("closed", `not connected, next try in ${Math.max(0, Math.ceil((until - Date.now()) / 1000))} s`);
+  clearInterval(countdown);
   countdown = setInterval(tick, 200);
+  tick();
 }
 
 function choose(name) {
   current = name;
-  retries = 0;
   counts = { sent: 0, received: 0 };
   log.replaceChildren();
   for (const tab of document.querySelectorAll("[role=tab]")) {
@@ -165,7 +156,7 @@ addEventListener("hashchange", () => choose("chat"));
 at("send-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const field = at("text");
-  if (socket.readyState !== WebSocket.OPEN || field.value === "") return;
+  if (!socket.isOpen || field.value === "") return;
   const data = consumers[current].encode(field.value);
   socket.send(data);
   counts.sent += 1;

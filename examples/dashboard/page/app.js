@@ -112,8 +112,8 @@ function show(state, text) {
   find("#state").textContent = text;
 }
 
-// How long to wait where the browser does not come back by itself, in milliseconds.
-const PATIENCE = 3000;
+// How long to wait where the browser does not come back by itself: never the same for everyone. Milliseconds.
+const patience = () => 2000 + 2000 * Math.random();
 
 const sources = {
   events() {
@@ -125,7 +125,7 @@ const sources = {
     source.onerror = () => {
       show("closed", "the connection is lost, coming back…");
       // Cut off, the browser comes back by itself; after an answer that is no stream it gives up.
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(connect, PATIENCE);
+      if (source.readyState === EventSource.CLOSED) again = setTimeout(connect, patience());
     };
     return () => {
       clearTimeout(again);
@@ -134,20 +134,14 @@ const sources = {
   },
   websocket() {
     const address = new URL("ws/ticker/", location.href.replace(/^http/, "ws"));
-    const socket = new WebSocket(address);
-    let again;
     find("#address").textContent = address;
-    socket.onopen = () => show("open", "connected");
-    socket.onmessage = (event) => take(event.data);
-    socket.onclose = () => {
-      show("closed", "the connection is lost, coming back…");
-      again = setTimeout(connect, PATIENCE);
-    };
-    return () => {
-      clearTimeout(again);
-      socket.onclose = null;
-      socket.close();
-    };
+    const socket = reconnecting(() => address, {
+      opened: () => show("open", "connected"),
+      received: take,
+      waiting: () => show("closed", "the connection is lost, coming back…"),
+      ended: (code, reason) => show("closed", reason || `closed (${code})`),
+    });
+    return () => socket.close();
   },
 };
 

@@ -3,6 +3,7 @@ const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((elem
 let tokens;
 let user;
 let socket;
+let isUsed = false; // the access token, for a connection
 
 function say(text) {
   page.state.textContent = text;
@@ -34,35 +35,34 @@ function show({ text, created }) {
 function open() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   // With `since`, even an empty one, every frame says where it stands: {"id": ..., "notification": {...}}.
-  const url = `${scheme}://${location.host}/ws/notifications/?since=${lastSeen.get()}`;
-  socket = new WebSocket(url, [`bearer.${tokens.access}`]);
-  socket.onopen = () => say(`logged in as ${user}`);
-  socket.onmessage = ({ data }) => {
+  const url = () => `${scheme}://${location.host}/ws/notifications/?since=${lastSeen.get()}`;
+  const opened = () => say(`logged in as ${user}`);
+  const received = (data) => {
     const frame = JSON.parse(data);
     if (frame.history?.gap) say("you were away for long: older notifications are in the list of the site");
     if (frame.notification) show(frame.notification);
     const id = frame.id ?? frame.history?.id;
     if (id) lastSeen.set(id);
   };
-  socket.onclose = ({ code, reason }) => {
-    if (code === 4403) return end(reason);
-    say("reconnecting");
-    setTimeout(again, 1000 + 2000 * Math.random());
-  };
+  const waiting = () => say("reconnecting");
+  const ended = (code, reason) => end(reason);
+  socket = reconnecting(url, { token, opened, received, waiting, ended });
 }
 
-async function again() {
+// Access tokens live for some minutes only.
+async function token() {
   try {
-    // Access tokens live for some minutes only.
-    tokens.access = (await call("/api/token/refresh/", { refresh: tokens.refresh })).access;
-    open();
+    if (isUsed) tokens.access = (await call("/api/token/refresh/", { refresh: tokens.refresh })).access;
   } catch (error) {
-    if (/: 401 /.test(error.message)) return end("log in again");
-    setTimeout(again, 1000 + 4000 * Math.random());
+    if (/: 401 /.test(error.message)) end("log in again");
+    throw error;
   }
+  isUsed = true;
+  return tokens.access;
 }
 
 function end(reason) {
+  socket.close();
   tokens = undefined;
   page.mine.hidden = true;
   page.login.hidden = false;
@@ -75,6 +75,7 @@ page.login.onsubmit = async (event) => {
   const fields = Object.fromEntries(new FormData(page.login));
   try {
     tokens = await call("/api/token/", fields);
+    isUsed = false;
     user = fields.username;
     page.login.hidden = true;
     page.mine.hidden = false;
