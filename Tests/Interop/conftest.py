@@ -1,10 +1,13 @@
 """Starts the release binary for each test that asks for it, on a port of the system's choice."""
 
+import atexit
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -15,6 +18,10 @@ pytest_plugins = ["redis_stack", "views"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))
 ARTEFACTS = pathlib.Path(os.environ.get("ARTEFACTS", ROOT / ".build/interop"))
+
+# Gateways and commands find each other there, and leave nothing behind on the machine.
+os.environ["RUNTIME_DIRECTORY"] = tempfile.mkdtemp(prefix="sluice-")
+atexit.register(shutil.rmtree, os.environ["RUNTIME_DIRECTORY"], True)
 
 DEFAULT = """
 installed_apps: [echo, chat, broadcast]
@@ -39,15 +46,22 @@ applications:
 class Gateway:
     """A running `sluice serve`; its log is collected line by line."""
 
-    def __init__(self, file: pathlib.Path, bind: str | None = "127.0.0.1:0", env: dict | None = None):
-        """With `bind=None` the addresses come from the file."""
+    def __init__(
+        self,
+        file: pathlib.Path,
+        bind: str | None = "127.0.0.1:0",
+        env: dict | None = None,
+        arguments: tuple = (),
+        cwd: pathlib.Path = ROOT,
+    ):
+        """With `bind=None` the addresses come from the file. The arguments stand behind it."""
         self.log: list[str] = []
         self._listening = threading.Event()
         self.process = subprocess.Popen(
-            [SLUICE, "serve", str(file), *(["--bind", bind] if bind else [])],
+            [SLUICE, "serve", str(file), *(["--bind", bind] if bind else []), *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
+            cwd=cwd,
             env={**os.environ, **(env or {})},
         )
         self.port = 0
@@ -91,14 +105,17 @@ class Gateway:
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
-    def says(self, *texts: str) -> bool:
-        """Waits for a line with all these texts, because lines are written after the events that they report."""
+    def line(self, *texts: str) -> str:
+        """Waits for the first line with all these texts, because lines are written after the events that they report; without one, ""."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if any(all(text in line for text in texts) for line in list(self.log)):
-                return True
+            if found := next((line for line in list(self.log) if all(text in line for text in texts)), ""):
+                return found
             time.sleep(0.01)
-        return False
+        return ""
+
+    def says(self, *texts: str) -> bool:
+        return self.line(*texts) != ""
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
         if self.process.poll() is None:
@@ -120,6 +137,17 @@ class Gateway:
 def pytest_configure(config):
     config.addinivalue_line("markers", "report(name): shows that what reports.py tells of other servers does not happen here")
     config.addinivalue_line("markers", "alone: measures, so that no other test may run beside it")
+
+
+# The files that take longest, the longest first: one that begins last would be waited for while nothing else is left to do.
+LONGEST = [
+    "test_view_kills", "test_redis_crowd", "test_autobahn", "test_validate_connect", "test_reload_pairs", "test_upgrade", "test_view_ends",
+    "test_redis_failures", "test_presence", "test_view_secrets",
+]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_make_parametrize_id(val, argname):

@@ -304,8 +304,7 @@ def test_proxied_bodies_that_nobody_takes_hold_little(start, kind):
             wait_until(lambda: len(upstream.connections) == 256)
             answers = [requests.get(gateway.http("/bodies/small/"), timeout=10) for _ in range(3)]
             assert [(answer.status_code, answer.text) for answer in answers] == [(200, "small")] * 3
-            wait_until(lambda: any("all connections to an upstream were in use" in line for line in gateway.log))
-            line = next(line for line in gateway.log if "all connections to an upstream were in use" in line)
+            line = gateway.line("all connections to an upstream were in use")
             # How many had waited for two seconds by then depends on the machine.
             facts = dict(fact.split("=") for fact in line.split() if "=" in fact)
             assert facts["connections"] == "256" and facts["refused"] == "0"

@@ -128,7 +128,7 @@ def test_what_a_route_drops_is_one_line_with_the_nearest_type(gateway):
     assert "route=rooms" in unknown and 'did you mean' in unknown and "order.paid" in unknown
     # Once for each of the two routes.
     assert len([line for line in wait_until(lambda: lines("broadcast.message")) if 'neither' in line]) == 2
-    (incomplete,) = [line for line in lines("tick") if "without a field" in line]
+    (incomplete,) = wait_until(lambda: [line for line in lines("tick") if "without a field" in line])
     assert r'the field \"data\" has no \"n\"' in incomplete and "did you mean" in incomplete
 
 
