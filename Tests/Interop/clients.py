@@ -2,12 +2,22 @@
 
 import base64
 import os
+import select
 import socket
 import socketserver
 import struct
 import threading
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
+
+
+def ready(files: list, seconds: float, events: int = select.POLLIN) -> list:
+    """Waits for some of the files, and returns those that can be read, or what else is asked for. Their numbers may be of any size."""
+    poll = select.poll()
+    for file in files:
+        poll.register(file, events)
+    found = {number for number, _ in poll.poll(1000 * seconds)}
+    return [file for file in files if (file if isinstance(file, int) else file.fileno()) in found]
 
 
 def connect(port: int, timeout: float = 20) -> socket.socket:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from clients import connect, frame, handshake, open_session, read_close, read_frame, read_head, status_of
+from clients import connect, frame, handshake, open_session, read_close, read_frame, read_head, ready, status_of
 
 
 @pytest.fixture
@@ -93,14 +93,18 @@ def test_a_client_that_reads_nothing_is_closed_and_the_others_get_everything(sta
     stuck.sendall(handshake("/ws/news/"))
     assert read_head(stuck).startswith("HTTP/1.1 101")
     heard: list[bytes] = []
+    # At most four messages, half of a queue, ahead of the reader: on a busy machine this thread would make it a slow one too.
+    ahead = threading.Semaphore(4)
 
     def read() -> None:
         for _ in range(count):
             heard.append(read_frame(reader)[1][:8])
+            ahead.release()
 
     thread = threading.Thread(target=read)
     thread.start()
     for number in range(count):
+        assert ahead.acquire(timeout=20), "the reader got nothing for 20 s"
         publisher.sendall(frame(2, struct.pack("!Q", number) + bytes(size)))
         read_frame(publisher)
     thread.join(30)
@@ -114,8 +118,7 @@ def test_an_echo_client_that_reads_nothing_does_not_grow_the_server(gateway, bys
         sock.setblocking(False)
         data, sent, idle = frame(2, bytes(64 * 1024)), 0, 0
         while sent < 64 << 20 and idle < 20:
-            ready = select.select([], [sock], [], 0.05)[1]
-            if not ready:
+            if not ready([sock], 0.05, select.POLLOUT):
                 idle += 1
                 continue
             sent += sock.send(data)

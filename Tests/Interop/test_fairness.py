@@ -8,7 +8,6 @@ import base64
 import fcntl
 import hashlib
 import json
-import select
 import socket
 import struct
 import termios
@@ -17,7 +16,7 @@ import zlib
 
 import pytest
 
-from clients import frame, handshake, open_session, read_exactly, read_frame, read_head, read_raw
+from clients import frame, handshake, open_session, read_exactly, read_frame, read_head, read_raw, ready
 from floods import END, Flood, Waits, p99
 from redis_stack import wait_until
 
@@ -189,7 +188,7 @@ def test_what_a_client_said_before_a_reset_is_published_although_it_did_not_read
             heard += 1
 
         say()
-        while select.select([listener], [], [], 2)[0]:
+        while ready([listener], 2):
             hear()
             assert sent < 5000
             say()

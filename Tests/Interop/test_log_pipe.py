@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -12,7 +11,7 @@ import time
 
 import pytest
 
-from clients import connect, frame, open_session, read_frame, status_of
+from clients import connect, frame, open_session, read_frame, ready, status_of
 from conftest import ROOT, SLUICE
 
 # It measures.
@@ -37,7 +36,7 @@ class Logged:
     def __init__(self, tmp_path, log, *options: str, text: str = FILE):
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        file = tmp_path / "routes.yaml"
+        self.file = file = tmp_path / "routes.yaml"
         file.write_text(text)
         self.process = subprocess.Popen(
             [SLUICE, "serve", str(file), "--bind", f"127.0.0.1:{self.port}", *options], stderr=log, cwd=ROOT)
@@ -118,6 +117,20 @@ def test_a_log_that_nobody_reads_stops_nobody(logged):
     os.close(reading)
 
 
+def test_an_upgrade_does_not_wait_for_the_reader_of_the_log(logged):
+    """The file has a finding, too, which the new program writes first of all."""
+    reading, writing = os.pipe()
+    gateway = logged(writing, text=FILE + "limits: {receive_memory: 1MiB}\n")
+    with open_session(gateway.port, "/ws/echo/") as sock:
+        fill(writing)
+        os.close(writing)
+        done = subprocess.run([SLUICE, "upgrade", gateway.file], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        round_trips(sock, 10)
+    assert gateway.stop() == 0
+    os.close(reading)
+
+
 def test_what_does_not_fit_is_counted(logged):
     """Every line arrived, or is counted in the line that reports lost ones."""
     # A session that violates the protocol causes a line of level debug; with this name it has the maximum length.
@@ -183,7 +196,7 @@ def test_a_named_pipe_is_written_to_again_when_a_reader_comes_back(logged, tmp_p
         os.close(second)
         bad_requests(gateway.port, 1)
         second = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        if select.select([second], [], [], 0.3)[0]:
+        if ready([second], 0.3):
             text += os.read(second, 65536).decode()
     assert re.search(r"WARNING \d+ log lines? \w+ dropped: the log could not be written: Broken pipe", text), text
     assert gateway.stop() == 0
@@ -312,7 +325,8 @@ def test_it_serves_without_proc(tmp_path):
     process = subprocess.Popen(
         ["unshare", *own_user, "--mount", "sh", "-c", script, SLUICE, str(file)], stderr=subprocess.PIPE, text=True)
     try:
-        port = int(re.search(r":(\d+)$", process.stderr.readline().strip())[1])
+        # It begins with what is written about its commands.
+        port = int(next(found for line in process.stderr if (found := re.search(r"listening on http://.*:(\d+)$", line.strip())))[1])
         begun = time.monotonic()
         # Longer than the second after which Dispatch checks its threads again.
         with open_session(port, "/ws/echo/") as sock:

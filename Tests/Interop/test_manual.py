@@ -63,6 +63,10 @@ def validated(tmp_path_factory) -> dict:
     secrets["REDIS_URL"] = "redis://127.0.0.1:6379/0"
     for number, block in enumerate(YAML):
         (folder / f"{number}.yaml").write_text(framed(block) if block.part else block.text)
+    # Those that others include.
+    for block in YAML:
+        if (name := block.file) and "/" not in name and name != "routes.yaml":
+            (folder / name).write_text(block.text)
     names = [f"{number}.yaml" for number in range(len(YAML))]
     done = run("validate", "--format", "json", *names, cwd=folder, env={**os.environ, **secrets})
     found = json.loads(done.stdout)["files"]

@@ -73,14 +73,19 @@ def faults(file, kind: str) -> list[list[str]]:
 def kind_of(file) -> str:
     if file.name == "app.yaml":
         return "app"
-    return "routes" if re.search(r"^applications:", file.read_text(), re.M) else "include"
+    if re.search(r"^applications:", file.read_text(), re.M):
+        return "routes"
+    return "part" if re.search(r"^[a-z_]+:", file.read_text(), re.M) and not re.search(r"^routes:", file.read_text(), re.M) else "include"
 
 
-GOOD = [file for folder in (ROOT / "examples", FIXTURES / "good") for file in sorted(folder.rglob("*.yaml")) if file.name != "compose.yaml"]
+# Files of other programs.
+OTHERS = ["examples/*/compose.yaml", "examples/kubernetes/*.yaml"]
+FOREIGN = {file for pattern in OTHERS for file in ROOT.glob(pattern) if file.name != "routes.yaml"}
+GOOD = [file for folder in (ROOT / "examples", FIXTURES / "good") for file in sorted(folder.rglob("*.yaml")) if file not in FOREIGN]
 BROKEN = sorted((FIXTURES / "broken").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("kind", ["routes", "include", "app"])
+@pytest.mark.parametrize("kind", ["routes", "include", "app", "part"])
 def test_a_schema_is_one_in_both_drafts(kind):
     for draft in DRAFTS:
         draft.check_schema(schema(kind))
@@ -188,3 +193,11 @@ def test_a_key_is_explained():
 def test_the_tables_of_the_reference_are_those_of_the_program():
     page = reference.PAGE.read_text()
     assert reference.updated(page) == page, "write them with: make reference"
+
+
+def test_a_part_needs_nothing_and_may_remove_keys():
+    part = run("schema", "part")
+    validator = jsonschema.Draft7Validator(json.loads(part.stdout))
+    good = ["{}", "limits: {ping: null, message: 1KiB}", "auth: {users: {jwt: {issuer: me}}, site: null}", "server: null", "include: [a.yaml, b.yaml]"]
+    bad = ["lmits: {}", "limits: {ping: 25}", "applications: {main: {websocket: [{path: a}]}}", "auth: {users: {jwt: {isuer: me}}}"]
+    assert [validator.is_valid(yaml.load(text, Reader)) for text in good + bad] == [True] * len(good) + [False] * len(bad)

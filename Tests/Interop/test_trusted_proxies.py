@@ -1,7 +1,6 @@
 """The client behind a proxy: forwarding fields and the PROXY protocol, and limits for one address."""
 
 import re
-import select
 import signal
 import socket
 import socketserver
@@ -11,7 +10,7 @@ import struct
 import pytest
 
 from certificates import Authority
-from clients import Server, handshake, read_head
+from clients import Server, handshake, read_head, ready
 from conftest import Gateway
 from redis_stack import wait_until
 
@@ -269,7 +268,7 @@ def test_where_everybody_may_send_a_header_those_without_one_are_counted(authori
             return sock
 
         silent = [dial(gateway, STRANGER, "127.0.0.2") for _ in range(3)]
-        (refused,), _, _ = select.select(silent, [], [], 20)
+        (refused,) = ready(silent, 20)
         assert refused.recv(100).startswith(b"HTTP/1.1 429")
         silent.remove(refused)
         with dial(gateway, STRANGER, "127.0.0.3") as secure:

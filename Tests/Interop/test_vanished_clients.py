@@ -1,13 +1,13 @@
 """Clients that vanished without a FIN, beside clients that live and merely do not read."""
 
 import ctypes
-import select
 import socket
 import struct
 import time
 
 import requests
 
+from clients import ready
 from streams import open_stream, request
 
 FILE = """
@@ -81,7 +81,7 @@ def test_a_stream_whose_client_vanished_goes_and_a_paused_reader_stays(start):
                 gone[name] = time.monotonic() - begun
                 del waiting[name]
         # It reads all the while.
-        if select.select([healthy.sock], [], [], 0.05)[0]:
+        if ready([healthy.sock], 0.05):
             healthy.rest += healthy.sock.recv(1 << 20)
     print("gone after " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in gone.items()))
     assert not waiting
