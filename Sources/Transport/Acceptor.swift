@@ -16,6 +16,8 @@ package final class Acceptor {
   private let short: (Int32, consuming Descriptor?) -> Void
   /// Listens again after a pause.
   var retry: Timer?
+  /// Whether nothing is accepted until the reactor resumes listening.
+  var isHeld = false
   /// Spare descriptors. When no other descriptor is left, one is closed to accept a connection, so that its client gets an
   /// answer at once.
   private var spares: [Int32] = []

@@ -296,6 +296,7 @@ extension Reactor {
   }
 
   private func watch(_ acceptor: Acceptor, _ token: UInt64) {
+    guard !acceptor.isHeld else { return }
     do throws(TransportFailure) {
       try epoll.add(acceptor.listener, for: Epoll.input | Epoll.exclusive, token: token)
     } catch {
@@ -331,14 +332,17 @@ extension Reactor {
 
   /// The same for one listener.
   public func pauseListening(at index: Int) {
-    guard let acceptor = acceptors[index] else { return }
+    guard let acceptor = acceptors[index], !acceptor.isHeld else { return }
+    acceptor.isHeld = true
     stopWatching(acceptor.listener)
     acceptor.retry?.cancel()
   }
 
+  /// Accepts again, wherever that was paused.
   public func resumeListening() {
-    for (index, acceptor) in acceptors.enumerated() {
-      if let acceptor { watch(acceptor, Token.acceptor(index)) }
+    for case (let index, let acceptor?) in acceptors.enumerated() where acceptor.isHeld {
+      acceptor.isHeld = false
+      watch(acceptor, Token.acceptor(index))
     }
   }
 

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import shutil
 import ssl
 import subprocess
 import threading
@@ -16,7 +17,8 @@ from conftest import SLUICE
 from test_upgrade import ask_for_upgrade
 
 FILE = """
-installed_apps: [echo, proxy]
+installed_apps: [echo, broadcast, proxy]
+channel_layers: {default: {backend: memory}}
 server: {threads: 2, tls: {certificate: site.pem, key: site.key, bind: "127.0.0.1:0"}}
 shutdown: {grace: 6s}
 applications:
@@ -25,6 +27,7 @@ applications:
       - {path: hello/, respond: hello}
     websocket:
       - {path: ws/echo/, consumer: echo}
+      - {path: ws/changing/, consumer: broadcast, group: news}
       - {path: ws/far/, consumer: proxy, to: "wss://localhost:PORT/", tls: {ca: ca.pem}}
 """
 
@@ -162,6 +165,48 @@ def test_sessions_behind_an_upstream_with_tls_are_closed_once(gateway, tmp_path)
     for guest in guests:
         guest.hears()
         assert len(guest.closes) == 1
+
+
+def test_who_is_closed_for_the_file_is_not_closed_again(gateway, authority, tmp_path):
+    file = tmp_path / "routes0.yaml"
+    hasty = [Guest(secure(gateway, authority, "/ws/changing/"), obeys=False) for _ in range(5)]
+    others = [Guest(secure(gateway, authority)) for _ in range(5)]
+    file.write_text(file.read_text().replace("consumer: broadcast, group: news", "consumer: echo"))
+    done = ask_for_upgrade(file)
+    assert done.returncode == 0, done.stderr
+    for guest in hasty + others:
+        guest.hears()
+    assert {guest.closes[0] for guest in hasty} == {"another consumer serves this path now, please reconnect"}
+    assert [len(guest.closes) for guest in hasty + others] == [1] * 10
+    # A file that cannot be served is known before anybody is kept away.
+    file.write_text(file.read_text() + "\n[")
+    assert ask_for_upgrade(file).returncode == 1
+    with secure(gateway, authority)()[0] as sock:
+        sock.sendall(frame(1, b"here"))
+        assert read_frame(sock) == (1, b"here")
+
+
+def test_an_upgrade_that_fails_at_the_end_keeps_nobody_away(gateway, authority, tmp_path):
+    program = tmp_path / "program"
+    shutil.copy(SLUICE, program)
+    # It has two seconds for its answer, in which somebody writes to the program that was tried.
+    mute = Guest(secure(gateway, authority), answers=False)
+
+    def write():
+        assert gateway.says("closing the sessions that cannot be handed over")
+        with program.open("ab") as file:
+            file.write(b"x")
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    done = ask_for_upgrade(tmp_path / "routes0.yaml", "--binary", str(program))
+    assert done.returncode == 1 and "was changed after it was tried" in done.stderr, done
+    writing.join()
+    mute.join(5)
+    for dial in (secure(gateway, authority), proxied(gateway)):
+        with dial()[0] as sock:
+            sock.sendall(frame(1, b"here"))
+            assert read_frame(sock) == (1, b"here")
 
 
 def test_who_comes_at_once_or_does_not_answer_delays_nothing(gateway, authority, tmp_path):

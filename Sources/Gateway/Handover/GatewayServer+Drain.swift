@@ -101,7 +101,6 @@ extension GatewayServer {
       worker.reactor.stir()
       worker.sessions.holdViews(false)
       worker.plain?.goOn()
-      worker.admitBound()
       worker.reactor.resumeListening()
       return true
     }

@@ -52,7 +52,7 @@ extension GatewayServer {
     }
     refusal.done = done + refusal.done
     if let parts = runningParts {
-      _ = await WorkerRounds(workers: parts.workers.map(\.mailbox)).each { $0.sessions.forgetForeseen() }
+      _ = await WorkerRounds(workers: parts.workers.map(\.mailbox)).each { $0.stayWithThisProgram() }
     }
     upgradeRefusal.withLock { [refusal] in $0 = refusal }
     return tell(refusal, asker)
@@ -97,11 +97,8 @@ extension GatewayServer {
     let (report, waiting) = try await trial(program, order, parts, rounds)
     let time = MonotonicTime.now.since(begun)
     let file = try await upgradedFile()
-    // While sessions are brought to the file first, it is not known yet when the new program serves.
-    var bound =
-      file.isBroughtTo
-      ? await rounds.countBound()
-      : await refuseBound(rounds, startingTakes: time)
+    // From here on, as whoever the file closes comes back, and would be closed again.
+    var bound = await refuseBound(rounds, startingTakes: file.timeOfCloses + time)
     let forecast = forecast(report, waiting: waiting, file, bound)
     tell(forecast, order, asker)
     tried(forecast)

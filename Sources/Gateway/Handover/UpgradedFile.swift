@@ -19,10 +19,12 @@ enum UpgradedFile: Sendable {
   /// Only the new program can read it, which has keys that this one does not know. It closes the sessions that cannot go on.
   case unread
 
-  var isBroughtTo: Bool {
+  /// How long it takes until the sessions are closed that it does not keep.
+  var timeOfCloses: Duration {
     switch self {
-    case .same, .unread: false
-    case .served, .foreseen: true
+    case .same, .unread: .zero
+    case .served(_, let counts), .foreseen(_, let counts):
+      ClosePlan(closingForeseen: counts.closed.values.reduce(0, +), next: .zero, handshakes: nil).closes
     }
   }
 }

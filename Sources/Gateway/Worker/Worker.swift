@@ -321,10 +321,11 @@ extension Worker: SessionOwner {
 // MARK: - Another program takes over
 
 extension Worker {
-  /// Begins no more sessions that cannot be handed over, until `admitBound`.
+  /// Begins no more sessions that cannot be handed over, until `stayWithThisProgram`.
   ///
   /// - Returns: how many there are.
   func refuseBound(_ plan: ClosePlan) -> Int {
+    bound?.end()
     // Unowned: the worker lives while its reactor runs, and ends this before.
     bound = BoundSessions(of: sessions, plan, share) { [unowned self] in
       for place in listening.values.joined() where place.manners.isSecure {
@@ -341,10 +342,12 @@ extension Worker {
   /// How far that is.
   var boundProgress: BoundSessions.Progress { bound?.progress ?? .over }
 
-  /// No other program takes over.
-  func admitBound() {
+  /// No other program takes over: everybody is let in again.
+  func stayWithThisProgram() {
+    sessions.forgetForeseen()
     bound?.end()
     bound = nil
+    reactor.resumeListening()
   }
 }
 
