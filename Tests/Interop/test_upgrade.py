@@ -176,6 +176,18 @@ def test_a_refused_upgrade_brings_nobody_to_the_file(gateway, tmp_path):
     assert not any("the file was" in line for line in gateway.log)
 
 
+def program(file) -> tuple[str, bool]:
+    """What `status` says of it, in both formats."""
+    answers = [
+        subprocess.run([SLUICE, "status", str(file), *words], capture_output=True, text=True, timeout=20)
+        for words in ([], ["--format", "json"])
+    ]
+    told = json.loads(answers[1].stdout)
+    line = f"program   {told['program']}" + (": what lies there now is not what runs, until sluice upgrade executes it" if told["program_is_other"] else "")
+    assert line in answers[0].stdout.splitlines(), answers
+    return told["program"], told["program_is_other"]
+
+
 def test_an_upgrade_goes_the_way_that_the_program_was_started_by(tmp_path, file_of_echo):
     """A link that leads to another version by now, as package managers and deployments use them."""
     for number in (1, 2):
@@ -189,11 +201,14 @@ def test_an_upgrade_goes_the_way_that_the_program_was_started_by(tmp_path, file_
     try:
         while "listening on" not in process.stderr.readline():
             pass
+        assert program(file_of_echo) == (str(link), False)
         link.unlink()
         link.symlink_to(tmp_path / "2" / "sluice")
+        assert program(file_of_echo) == (str(link), True)
         done = ask_for_upgrade(file_of_echo)
         assert done.returncode == 0 and f"sluice: {link}, version " in done.stderr, done
         assert os.readlink(f"/proc/{process.pid}/exe") == str(tmp_path / "2" / "sluice")
+        assert program(file_of_echo) == (str(link), False)
     finally:
         process.kill()
         process.communicate(timeout=30)

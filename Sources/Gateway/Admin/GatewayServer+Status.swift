@@ -49,9 +49,23 @@ extension GatewayServer {
       "grace": .string(shutdown.grace.written),
       "routes": .array(routes(census)),
     ])
+    if let program = upgradeOrder.withLock({ $0?.file }) {
+      status = status.with(["program": .string(program), "program_is_other": await isOther(program)])
+    }
     if shutdown.delay > .zero { status = status.with(["delay": .string(shutdown.delay.written)]) }
     if !silent.isEmpty { status = status.with(["busy_reactors": .array(silent.map { .number($0) })]) }
     return status
+  }
+
+  /// Not those of plans, which may take long.
+  private static let programs = FileThreads()
+
+  /// Whether something else than what runs is at the path, which an upgrade would execute; null where it gives no answer.
+  private func isOther(_ program: String) async -> JSON {
+    let isOwn = try? await Self.programs.run(within: Self.patience) { disk in
+      disk.reach(program) { _ in ProgramFile.ownPath(among: [program]) != nil }
+    }
+    return isOwn.map { .bool(!$0) } ?? .null
   }
 
   /// Whether what is served is what the file said last, or what was served before.

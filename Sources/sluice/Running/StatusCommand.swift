@@ -45,6 +45,12 @@ struct StatusCommand: AsyncParsableCommand {
     var lines = [
       "sluice \(text(status, "version")), process \(text(status, "pid")): \(text(status, "state"))"
     ]
+    if let program = status["program"]?.string {
+      let isOther = status["program_is_other"] == .bool(true)
+      lines.append(
+        "program   \(program)"
+          + (isOther ? ": what lies there now is not what runs, until sluice upgrade executes it" : ""))
+    }
     lines.append("file      \(text(status, "file"))")
     if case .array(let addresses)? = status["listening"], !addresses.isEmpty {
       lines.append("listening \(addresses.compactMap(\.string).joined(separator: ", "))")
