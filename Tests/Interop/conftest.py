@@ -173,8 +173,10 @@ def start(tmp_path):
     for gateway in running:
         if gateway.process.poll() is None:
             gateway.process.send_signal(signal.SIGTERM)
-    for gateway in running:
-        gateway.wait()
+    ends = [gateway.wait() for gateway in running]
+    # One that a test has killed did not end by itself; nor did one that crashed, which nobody may have noticed.
+    crashed = {-signal.SIGILL, -signal.SIGTRAP, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGSEGV, -signal.SIGHUP}
+    assert crashed.isdisjoint(ends), (ends, [gateway.log[-20:] for gateway in running])
 
 
 @pytest.fixture

@@ -65,7 +65,10 @@ class Reloading:
             found[:] = [line for line in self.gateway.log[before:] if all(text in line for text in texts)]
             return bool(found)
 
-        wait_until(is_there)
+        try:
+            wait_until(is_there)
+        except AssertionError:
+            raise AssertionError(f"no line with {texts}, exit code {self.gateway.process.poll()}: {self.gateway.log[before:]}") from None
         return found[0]
 
     def change(self, content: str) -> dict:
