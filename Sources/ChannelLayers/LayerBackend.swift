@@ -1,3 +1,4 @@
+package import GatewayConfig
 package import Transport
 
 /// What the reactors of a process share of one channel layer: how its events, its presence and its histories are kept.
@@ -49,6 +50,9 @@ package protocol LayerBackend: AnyObject, Sendable {
   /// All orders that are kept; nil if the layer keeps none, or cannot be asked.
   func keptOrders() async -> [KeptOrder]?
 
+  /// Has the connections that are opened next reach the servers in another way, as a reload says: see `ChannelLayerConfiguration.isSamePlace`.
+  func renewAccess(by configuration: ChannelLayerConfiguration)
+
   /// What this process has written for others, under its names; nil where there are no others.
   var remains: LayerRemains? { get }
 
@@ -73,6 +77,7 @@ package protocol LayerBackend: AnyObject, Sendable {
 
 extension LayerBackend {
   package var records: (any SessionRecords)? { nil }
+  package func renewAccess(by configuration: ChannelLayerConfiguration) {}
   package var remains: LayerRemains? { nil }
   package func tellAll() {}
   package func state() async -> LayerState { LayerState(alias: alias) }

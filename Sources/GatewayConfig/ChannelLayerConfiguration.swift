@@ -161,6 +161,10 @@ extension RedisHost: CustomStringConvertible {
   }
 }
 
+extension RedisHost.Address: CustomStringConvertible {
+  package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
 // MARK: - Layers that lead to the same groups
 
 extension ChannelLayerConfiguration {

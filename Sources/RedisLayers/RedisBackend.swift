@@ -14,6 +14,8 @@ package final class RedisBackend: LayerBackend {
   private let recorder: RedisHistory?
   private let redisPresence: RedisPresence?
   private let redisRecords: RedisRecords?
+  /// Of all connections to each server.
+  private let servers: [RedisAccess]
   private let keepsOrders: Bool
   private let obeysOrders: Bool
   /// By reactor.
@@ -35,15 +37,21 @@ package final class RedisBackend: LayerBackend {
     self.history = history
     self.keepsOrders = keepsOrders
     self.obeysOrders = obeysOrders
-    let hub = RedisHub(alias: alias, configuration, resuming: state, on: group, log: log)
+    let servers = configuration.accesses
+    self.servers = servers
+    let hub = RedisHub(alias: alias, configuration, reaching: servers, resuming: state, on: group, log: log)
     self.hub = hub
-    recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
+    recorder = history.map { RedisHistory(hub, recording: $0, reaching: servers, on: group) }
     redisRecords =
       keepsRecords
-      ? RedisRecords(alias: alias, configuration, resuming: state?.records ?? [], on: group, log: log) : nil
+      ? RedisRecords(
+        alias: alias, configuration, reaching: servers, resuming: state?.records ?? [], on: group, log: log)
+      : nil
     redisPresence =
       hasPresence
-      ? RedisPresence(alias: alias, configuration, resuming: state, on: group, log: log) : nil
+      ? RedisPresence(
+        alias: alias, configuration, reaching: servers, resuming: state, on: group, log: log)
+      : nil
   }
 
   package var isShared: Bool { true }
@@ -99,12 +107,19 @@ package final class RedisBackend: LayerBackend {
   }
 
   package var remains: LayerRemains? {
-    var remains = LayerRemains(in: alias, hub.configuration)
+    var configuration = hub.configuration
+    configuration.hosts = servers.map(\.host)
+    var remains = LayerRemains(in: alias, configuration)
     // Subscriptions end with their connection.
     if hub.configuration.layout == .core { remains.process = hub.identity.id }
     remains.presence = redisPresence?.id ?? ""
     remains.records = redisRecords?.id ?? ""
     return remains
+  }
+
+  package func renewAccess(by configuration: ChannelLayerConfiguration) {
+    guard case .redis(let redis) = configuration.backend else { return }
+    for (server, host) in zip(servers, redis.hosts) { server.renew(host) }
   }
 
   package func tellAll() {
@@ -156,4 +171,9 @@ package final class RedisBackend: LayerBackend {
   package func keep(_ order: KeptOrder) async -> Bool { await hub.keep(order) }
   package func forget(orders subjects: [String]) async -> Bool { await hub.forget(orders: subjects) }
   package func keptOrders() async -> [KeptOrder]? { await hub.keptOrders() }
+}
+
+extension RedisLayerConfiguration {
+  /// In the order of the servers.
+  var accesses: [RedisAccess] { hosts.map(RedisAccess.init) }
 }

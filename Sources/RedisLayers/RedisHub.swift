@@ -60,8 +60,8 @@ actor RedisHub: LinkOwner {
   }
 
   init(
-    alias: String, _ configuration: RedisLayerConfiguration, resuming state: LayerState? = nil,
-    on group: MultiThreadedEventLoopGroup, log: Logger
+    alias: String, _ configuration: RedisLayerConfiguration, reaching servers: [RedisAccess]? = nil,
+    resuming state: LayerState? = nil, on group: MultiThreadedEventLoopGroup, log: Logger
   ) {
     self.alias = alias
     self.configuration = configuration
@@ -85,9 +85,9 @@ actor RedisHub: LinkOwner {
     availability = ShardAvailability(count: configuration.hosts.count)
     for member in state?.members ?? [] { interest.resume(member, shard: placement.shard(of: member.group)) }
     // They are those of the same servers: see `LayerState.place`.
-    shards = configuration.hosts.enumerated().map { [life] shard, host in
+    shards = (servers ?? configuration.accesses).enumerated().map { [life] shard, server in
       RedisShard(
-        connector: RedisConnector(host: host, eventLoop: loop), layer: alias, life: life, log: log,
+        connector: RedisConnector(server, eventLoop: loop), layer: alias, life: life, log: log,
         receivingOn: state?.receivers[shard])
     }
   }

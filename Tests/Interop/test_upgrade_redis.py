@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import subprocess
 import threading
 import time
 
@@ -12,6 +13,7 @@ import requests
 from asgiref.sync import async_to_sync
 
 from clients import frame, open_session, read_close
+from conftest import SLUICE
 from redis_stack import Host, Layer, RedisGateway, RedisServer, Session, chat, routes, wait_until
 from test_redis_groups import address_of
 from test_upgrade import command, text, upgrade
@@ -237,6 +239,48 @@ def test_orders_that_come_meanwhile_reach_everybody(layer, start):
 
 def token_of(user: str, key: str) -> str:
     return jwt.encode({"user_id": user, "exp": int(time.time()) + 300}, key, algorithm="HS256")
+
+
+def test_another_password_or_option_of_a_layer_closes_nobody(layer, begin, redis, tmp_path):
+    redis.admit("first")
+
+    def write(user: str, **options) -> str:
+        other = dataclasses.replace(layer, yaml_hosts=[redis.url(user=user)], **options)
+        return routes(other) + MORE.lstrip("\n")
+
+    file = tmp_path / "routes0.yaml"
+    gateway = begin(dataclasses.replace(layer, yaml_hosts=[redis.url(user="first")]))
+    with gateway.session("one") as session:
+        address = address_of(session, layer, "one")
+        other = gateway.session("one")
+        # The old password ends once nobody uses it any more.
+        redis.admit("second")
+        file.write_text(write("second"))
+        told = command("reload", file)
+        assert "2 stay as they are, 0 go on with other options, 0 closed" in told, told
+        redis.shut_out("first")
+        assert gateway.says("channel layer not available")
+        wait_until(gateway.is_ready, 20, "the layer is there again")
+        assert len([one for one in redis.client().client_list() if one["user"] == "second"]) >= 2
+        wait_until(lambda: layer.joined("chat_one") == 1)
+        async_to_sync(layer.make().send)(address, chat("direct"))
+        assert session.message() == "direct"
+        session.send({"message": "hello"})
+        assert session.message() == other.message() == "hello"
+        # What the layer was made with stays until the next program.
+        file.write_text(write("second", group_expiry=7200) if layer.layout == "core" else write("second", format="json"))
+        planned = subprocess.run([SLUICE, "plan", str(file)], capture_output=True, text=True, timeout=60)
+        assert planned.returncode == 3 and "clients: 2 stay, 0 change, 0 are closed" in planned.stdout, planned
+        told = command("reload", file)
+        assert " 0 closed" in told and "channel_layers.default" in told, told
+        assert gateway.says("a setting stays as it was until the process starts anew", "setting=channel_layers.default")
+        upgrade(gateway)
+        # That serves all of the file.
+        command("plan", file)
+        wait_until(lambda: layer.joined("chat_one") == 1)
+        other.send({"message": "again"})
+        assert session.message() == other.message() == "again"
+        other.socket.close()
 
 
 @pytest.mark.parametrize("layout", ["core", "pubsub"])

@@ -14,7 +14,7 @@ import Transport
 final class GatewayLayers: Sendable {
   private struct Entry {
     let layer: any LayerBackend
-    let configuration: ChannelLayerConfiguration
+    var configuration: ChannelLayerConfiguration
     let history: GroupHistory?
     let features: LayerFeatures
     /// Nil until it runs.
@@ -61,7 +61,7 @@ final class GatewayLayers: Sendable {
 
   // MARK: - What is served
 
-  /// The layers for a configuration: those that are there, where they mean the same, and new ones for the others.
+  /// The layers for a configuration: those that are there, where they keep the same groups, and new ones for the others.
   ///
   /// - Parameter current: those that are served.
   /// - Returns: also those that are new. They have to be brought to the workers, and to `run`.
@@ -72,7 +72,7 @@ final class GatewayLayers: Sendable {
     var leases: [LayerLease] = []
     var added: [any LayerBackend] = []
     for layer in configuration.channelLayers where used.contains(layer.alias) {
-      if let known = current?.lease(layer.alias), isSame(known.layer, layer) {
+      if let known = current?.lease(layer.alias), isSamePlace(known.layer, layer) {
         leases.append(known)
       } else {
         let new = make(layer, for: configuration.served)
@@ -92,8 +92,23 @@ final class GatewayLayers: Sendable {
     }
   }
 
-  private func isSame(_ layer: any LayerBackend, _ configuration: ChannelLayerConfiguration) -> Bool {
-    state.withLock { $0.entries.contains { $0.layer === layer && $0.configuration == configuration } }
+  private func isSamePlace(_ layer: any LayerBackend, _ configuration: ChannelLayerConfiguration) -> Bool {
+    self.configuration(of: layer)?.isSamePlace(as: configuration) == true
+  }
+
+  /// Has those that are served reach their servers as a configuration says, from the next connection on.
+  func renewAccess(of served: ServedLayers, by configuration: Configuration) {
+    state.withLock { state in
+      for index in state.entries.indices {
+        let entry = state.entries[index]
+        guard served.all.contains(where: { $0 === entry.layer }),
+          let new = configuration.channelLayers.first(where: entry.configuration.isSamePlace),
+          new != entry.configuration
+        else { continue }
+        state.entries[index].configuration = new
+        entry.layer.renewAccess(by: new)
+      }
+    }
   }
 
   private func make(
@@ -329,23 +344,7 @@ final class GatewayLayers: Sendable {
 extension LayerState {
   /// Whether a layer of the same name is the same one.
   func goesOn(in layer: ChannelLayerConfiguration) -> Bool {
-    guard place.isEmpty || place == layer.place else { return false }
-    // The place does not say which database it is behind sentinels.
-    guard case .redis(let redis) = layer.backend, let known = remains?.configuration.hosts else {
-      return true
-    }
-    return known.map(\.database) == redis.hosts.map(\.database)
-  }
-}
-
-extension ChannelLayerConfiguration {
-  /// What tells it from another layer of the same name: compared by other versions, and without passwords.
-  var place: String {
-    switch backend {
-    case .memory: "memory"
-    case .redis(let redis):
-      "redis \(redis.layout) \(redis.prefix) \(redis.hosts.map(\.description).joined(separator: " "))"
-    }
+    place.isEmpty || place == layer.place
   }
 }
 

@@ -227,6 +227,7 @@ extension GatewayServer {
     var sockets: ListeningSockets.Change
     var shares: DescriptorShares
     var connections: Int
+    var layers: ServedLayers
     var routes: ServedRoutes
   }
 
@@ -247,6 +248,7 @@ extension GatewayServer {
     parts.tls.use(prepared.tls)
     if let certificates = configuration.server.tls { tellRenewed(certificates) }
     gateway.limit(configuration.server, connections: prepared.connections, prepared.shares)
+    gateway.layers.renewAccess(of: prepared.layers, by: configuration)
     if let level { level.current = Logger.Level(configuration.logging.level) }
     current.serve(configuration)
     return await exchange(prepared, parts.workers)
@@ -286,7 +288,7 @@ extension GatewayServer {
     return Prepared(
       tls: context, sockets: try await openSockets(for: configuration), shares: shares,
       connections: min(configuration.server.connections ?? shares.connections, shares.connections),
-      routes: gateway.process.routes(of: configuration, layers))
+      layers: layers, routes: gateway.process.routes(of: configuration, layers))
   }
 
   /// Finds out what can be known beforehand of whether a configuration could be served. Nothing is changed by it.

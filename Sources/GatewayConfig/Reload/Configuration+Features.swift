@@ -10,8 +10,9 @@ extension Configuration {
     neededBy other: Configuration, of made: [String: LayerFeatures]? = nil
   ) -> [SettingChange] {
     let (old, new) = (served.channelLayers, other.served.channelLayers)
-    let kept = other.channelLayers.filter {
-      old.contains($0.alias) && new.contains($0.alias) && channelLayers.contains($0)
+    let kept = other.channelLayers.filter { layer in
+      old.contains(layer.alias) && new.contains(layer.alias)
+        && channelLayers.contains(where: layer.isSamePlace)
     }
     return kept.flatMap { layer in
       let known = made?[layer.alias] ?? LayerFeatures(layer, for: served)
@@ -31,6 +32,7 @@ extension Configuration {
     kept.server.compressionMemory = old.server.compressionMemory
     kept.server.reusesPort = old.server.reusesPort
     kept.logging.format = old.logging.format
+    kept.channelLayers = channelLayers.keepingOptions(of: old.channelLayers)
     for setting in settingChanges(to: kept) where setting.need == .upgrade {
       kept.written = old.written.flatMap { kept.written?.keeping(setting.key, of: $0) }
     }

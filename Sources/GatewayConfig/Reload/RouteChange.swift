@@ -70,8 +70,15 @@ package struct RouteChange: Sendable {
       return .consumerChanged
     }
     guard let groups = new.groups, let known = old.groups else { return nil }
-    guard groups.layer == known.layer, new.layer == old.layer else { return .layerChanged }
+    guard groups.layer == known.layer, isSamePlace(new.layer, old.layer) else { return .layerChanged }
     return groups.presence == known.presence ? nil : .groupsChanged
+  }
+
+  private static func isSamePlace(
+    _ new: ChannelLayerConfiguration?, _ old: ChannelLayerConfiguration?
+  ) -> Bool {
+    guard let new, let old else { return new == old }
+    return new.isSamePlace(as: old)
   }
 
   /// Whether what is left to do for clients of the first route can be done by the second one.

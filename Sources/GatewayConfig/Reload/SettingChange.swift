@@ -81,9 +81,11 @@ extension Configuration {
       let old = channelLayers.first { $0.alias == alias }
       let new = new.channelLayers.first { $0.alias == alias }
       guard old != new else { return nil }
+      let change = old.flatMap { new?.change(from: $0) } ?? .other
       return SettingChange(
         key: "channel_layers.\(alias)", old: old?.text ?? "none",
-        new: (new?.text ?? "none").othersThan(old?.text), need: .reload)
+        new: (new?.text ?? "none").othersThan(old?.text, with: change.rawValue),
+        need: change == .options ? .upgrade : .reload)
     }
   }
 }

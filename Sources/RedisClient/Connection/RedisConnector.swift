@@ -6,13 +6,19 @@ import NetworkFaults
 
 /// Opens connections to one server of a layer.
 package struct RedisConnector: Sendable {
-  package let host: RedisHost
+  private let access: RedisAccess
   package let eventLoop: any EventLoop
 
-  package init(host: RedisHost, eventLoop: any EventLoop) {
-    self.host = host
+  package init(_ access: RedisAccess, eventLoop: any EventLoop) {
+    self.access = access
     self.eventLoop = eventLoop
   }
+
+  package init(host: RedisHost, eventLoop: any EventLoop) {
+    self.init(RedisAccess(host), eventLoop: eventLoop)
+  }
+
+  package var host: RedisHost { access.host }
 
   /// Connects, logs in, and selects the database. With sentinels, it connects to the server that they name as the master now.
   package func connect() async throws(RedisFailure) -> RedisConnection {
@@ -200,10 +206,6 @@ package struct RedisConnector: Sendable {
     if host.database != 0 { _ = try await connection.send(RESPCommand("SELECT", .init(host.database))) }
     _ = try await connection.send(RESPCommand("PING"))
   }
-}
-
-extension RedisHost.Address: CustomStringConvertible {
-  package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 extension RedisConnection {

@@ -49,22 +49,22 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   }
 
   init(
-    _ hub: RedisHub, recording history: GroupHistory, on group: MultiThreadedEventLoopGroup,
-    clock: RedisClock = .system
+    _ hub: RedisHub, recording history: GroupHistory, reaching servers: [RedisAccess]? = nil,
+    on group: MultiThreadedEventLoopGroup, clock: RedisClock = .system
   ) {
     self.hub = hub
     self.history = history
-    let hosts = hub.configuration.hosts
+    let servers = servers ?? hub.configuration.accesses
     let loop = group.next()
     executor = loop.executor
-    availability = ShardAvailability(count: hosts.count)
+    availability = ShardAvailability(count: servers.count)
     life = RedisLife(clock: clock)
-    shards = hosts.map { [life] in
-      let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
+    shards = servers.map { [life] in
+      let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0.host)"]
       let outage = OutageLog(
         hub.log, start: (level: .error, message: "history not available", metadata: facts),
         end: (level: .notice, message: "history available", metadata: facts))
-      let connector = RedisConnector(host: $0, eventLoop: loop)
+      let connector = RedisConnector($0, eventLoop: loop)
       let link = RedisLink(life, reporting: outage, clock: clock) {
         try await RedisConnectionPair.connect(connector)
       }

@@ -14,8 +14,9 @@ final class RedisPresence: Sendable {
   private let links: [RedisPresenceLink]
 
   init(
-    alias: String, _ configuration: RedisLayerConfiguration, resuming state: LayerState? = nil,
-    on group: MultiThreadedEventLoopGroup, log: Logger, clock: RedisClock = .system
+    alias: String, _ configuration: RedisLayerConfiguration, reaching servers: [RedisAccess]? = nil,
+    resuming state: LayerState? = nil, on group: MultiThreadedEventLoopGroup, log: Logger,
+    clock: RedisClock = .system
   ) {
     let loop = group.next()
     let requests = configuration.hosts.map { _ in RedisRequests<RedisPresenceLink.Changed>() }
@@ -28,10 +29,10 @@ final class RedisPresence: Sendable {
     let id = known ?? RedisIdentity.newID()
     self.id = id
     if let state { table.resume(state.presence) }
-    links = zip(configuration.hosts, requests).map { host, requests in
+    links = zip(servers ?? configuration.accesses, requests).map { server, requests in
       RedisPresenceLink(
-        alias: alias, connector: RedisConnector(host: host, eventLoop: loop),
-        register: PresenceRegister(prefix: configuration.prefix, database: host.database, id: id),
+        alias: alias, connector: RedisConnector(server, eventLoop: loop),
+        register: PresenceRegister(prefix: configuration.prefix, database: server.host.database, id: id),
         table: table, requests: requests, log: log, clock: clock,
         goesOn: known != nil)
     }

@@ -36,15 +36,15 @@ final class RedisRecords: SessionRecords {
   /// - Parameter states: of the process that this one goes on for, by server.
   init(
     alias: String, _ configuration: RedisLayerConfiguration, as identity: RecordsIdentity = RecordsIdentity(),
-    resuming states: [RecordLots] = [],
+    reaching servers: [RedisAccess]? = nil, resuming states: [RecordLots] = [],
     on group: MultiThreadedEventLoopGroup, log: Logger, clock: RedisClock = .system
   ) {
     let loop = group.next()
     let availability = ShardAvailability(count: configuration.hosts.count)
     self.availability = availability
-    links = configuration.hosts.enumerated().map { [owner] shard, host in
+    links = (servers ?? configuration.accesses).enumerated().map { [owner] shard, server in
       RedisRecordsLink(
-        alias: alias, connector: RedisConnector(host: host, eventLoop: loop), prefix: configuration.prefix,
+        alias: alias, connector: RedisConnector(server, eventLoop: loop), prefix: configuration.prefix,
         identity: identity, resuming: states.count == configuration.hosts.count ? states[shard] : nil,
         keys: configuration.encryptionKeys, owner: owner, log: log, clock: clock
       ) { _ = availability.set(shard, isUp: $0) }

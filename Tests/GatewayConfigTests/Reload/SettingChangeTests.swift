@@ -80,7 +80,36 @@ struct SettingChangeTests {
     let changes = try redis("first-secret").settingChanges(to: redis("other-secret"))
     #expect(changes.map(\.key) == ["channel_layers.default"])
     #expect(changes.allSatisfy { !$0.old.contains("secret") && !$0.new.contains("secret") })
-    #expect(changes.first?.new.hasSuffix("with other options") == true)
+    #expect(changes.first?.new.hasSuffix("with another password, TLS or time for new connections") == true)
+  }
+
+  /// A layer, and what a reload does with it where `redis://h:6379/0` with a prefix was before.
+  private static let layersAfter: [(config: String, isSamePlace: Bool, need: SettingChange.Need)] = [
+    ("{hosts: [\"redis://:another@h:6379/0\"], prefix: p}", true, .reload),
+    ("{hosts: [\"rediss://h:6379/0\"], prefix: p}", true, .reload),
+    ("{hosts: [\"redis://h:6379/0\"], prefix: p, capacity: 7}", true, .upgrade),
+    ("{hosts: [\"redis://h:6379/0\"], prefix: p, expiry: 7s}", true, .upgrade),
+    ("{hosts: [\"redis://:another@h:6379/0\"], prefix: p, capacity: 7}", true, .upgrade),
+    ("{hosts: [\"redis://h:6379/1\"], prefix: p}", false, .reload),
+    ("{hosts: [\"redis://h:6380/0\"], prefix: p}", false, .reload),
+    ("{hosts: [\"redis://h:6379/0\", \"redis://i:6379/0\"], prefix: p}", false, .reload),
+    ("{hosts: [\"redis://h:6379/0\"], prefix: q, capacity: 7}", false, .reload),
+  ]
+
+  @Test(arguments: layersAfter)
+  func `a layer at the same place stays, with the options that it was made with`(
+    _ row: (config: String, isSamePlace: Bool, need: SettingChange.Need)
+  ) throws {
+    func layers(_ config: String) throws -> Configuration {
+      try configuration("channel_layers: {default: {backend: redis, config: \(config)}}")
+    }
+    let (old, new) = (try layers("{hosts: [\"redis://h:6379/0\"], prefix: p}"), try layers(row.config))
+    #expect(old.channelLayers[0].isSamePlace(as: new.channelLayers[0]) == row.isSamePlace)
+    #expect(old.settingChanges(to: new).map(\.need) == [row.need])
+    // What is served then differs from the old file by what a reload takes on, and from the new one by the rest.
+    let served = new.keepingWhatNeedsUpgrade(of: old)
+    #expect(served.settingChanges(to: new).map(\.need) == (row.need == .upgrade ? [.upgrade] : []))
+    #expect(old.settingChanges(to: served).allSatisfy { $0.need == .reload })
   }
 
   @Test func `of another token for commands it is said that it is one`() throws {
