@@ -52,7 +52,7 @@ package struct LayerState: Sendable, Recorded {
         case 2: lastSerial = try field.integer()
         case 3: group = try field.text()
         case 4: delivered[group] = try field.record()
-        case 5: idle[group] = MonotonicTime(nanoseconds: try field.unsigned())
+        case 5: idle[group] = MonotonicTime(nanoseconds: try field.time())
         default: break
         }
       }
