@@ -47,11 +47,11 @@ package final class GatewayServer: Sendable {
   /// The parts that a stop ends; nil while nothing is served.
   let running = PartsBox()
   /// What the process before has handed over; nil for a start.
-  let record: GatewayRecord?
+  let handed: HandedRecord?
   /// How often this process has executed a program that went on with its connections.
-  package var upgrades: UInt64 { record?.upgrades ?? 0 }
+  package let upgrades: UInt64
   /// Whether it goes on with the sessions of a process before, which there is no way back to.
-  var isTakingOver: Bool { record != nil }
+  var isTakingOver: Bool { handed != nil }
   /// How an upgrade is done; nil where none is.
   let upgradeOrder = Mutex<UpgradeOrder?>(nil)
   /// Why the last upgrade was refused; nil where none was.
@@ -132,22 +132,24 @@ package final class GatewayServer: Sendable {
   ///   - admin: where commands reach the gateway; nil where it answers none.
   ///   - stopBound: how long a stop may go on after `shutdown.grace`; nil for the usual bound.
   ///   - clientSilence: how long an HTTP client may owe the system an answer; nil for the usual bound.
-  ///   - record: of the process that this one takes the place of.
+  ///   - handed: of the process that this one takes the place of.
   ///   - overdue: called on a thread of its own when a stop has gone on for longer than it may; it should end the process.
   package init(
     _ configuration: Configuration, from source: GatewaySource? = nil, log: Logger, level: LogLevel? = nil,
     admin: AdminPlace? = nil,
-    stopBound: Duration? = nil, clientSilence: Duration? = nil, takingOver record: GatewayRecord? = nil,
+    stopBound: Duration? = nil, clientSilence: Duration? = nil, takingOver handed: HandedRecord? = nil,
     overdue: @escaping @Sendable () -> Void = {}
   ) {
     let stopBound = stopBound ?? StopDeadline.bound
+    let record = handed?.record
     current = ServedFile(configuration, after: record)
     self.source = source
     self.level = level
     self.log = log
     adminPlace = admin
     service = source.flatMap { ServiceReport($0.environment, process: getpid()) }
-    self.record = record
+    self.handed = handed
+    upgrades = record?.upgrades ?? 0
     descriptors = DescriptorLimit.raise()
     let threads = configuration.server.threads ?? System.coreCount
     let shares = descriptors.shares(for: configuration, threads: threads)
@@ -258,7 +260,7 @@ package final class GatewayServer: Sendable {
     warnOfMemory()
     try deadline.prepare()
     defer { deadline.end() }
-    let inherited = try record?.listeners ?? activatedListeners()
+    let inherited = try handed?.record?.listeners ?? activatedListeners()
     let sockets = try ListeningSockets.open(
       configuration.server.listeners, for: gateway.process.threads,
       isSharing: configuration.server.reusesPort, inheriting: inherited,
@@ -266,14 +268,14 @@ package final class GatewayServer: Sendable {
     let admin = try openAdmin(beside: sockets)
     defer { admin?.remove() }
     let parts = try startParts()
-    let taken: TakenSessions? = if let record { await take(record, on: parts) } else { nil }
+    let taken = await takeOver(on: parts)
     running.parts.withLock { $0 = parts }
     defer { running.parts.withLock { $0 = nil } }
     // What is served may have been exchanged while they started.
     for worker in parts.workers { worker.mailbox.post(.perform { $0.serveAnew() }) }
     gateway.layers.run()
     await gateway.layers.settle(within: Self.layerPatience)
-    if let record, let taken { await goOn(with: taken, of: record, on: parts) }
+    if let taken { await goOn(with: taken, on: parts) }
     let shared = await startShared()
     for (worker, listeners) in zip(parts.workers, sockets.listeners) {
       worker.mailbox.post(.start(listeners: listeners))

@@ -100,6 +100,8 @@ package final class RedisBackend: LayerBackend {
     state.names = [hub.identity.id] + (redisPresence.map { [$0.id] } ?? [])
     state.members = await hub.members
     state.presence = redisPresence?.table.states ?? []
+    let groups = Set(state.presence.map(\.group))
+    state.leaving = await redisPresence?.groups.subtracting(groups).sorted() ?? []
     state.records = await redisRecords?.handed ?? []
     state.receivers = await hub.handedReceivers
     state.remains = remains

@@ -12,7 +12,8 @@ import Glibc
   private let isMapped: Bool
   let capacity: Int
   private(set) var count = 0
-  /// The backlog's position when the first byte was added. It says how old the chunk is.
+  /// The backlog's position when the first byte was added. It says how old the chunk is. No other chunk of the backlog with bytes that are
+  /// not encrypted has the same, and neither has this one once it is filled anew.
   private(set) var since: UInt64
   private let allowance: MemoryAllowance
 

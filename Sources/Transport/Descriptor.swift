@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// Owns one file descriptor and closes it exactly once.
-public struct Descriptor: ~Copyable {
+public struct Descriptor: ~Copyable, Sendable {
   public let rawValue: Int32
 
   /// Becomes the owner of `rawValue`.

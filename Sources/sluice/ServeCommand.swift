@@ -50,9 +50,9 @@ struct ServeCommand: AsyncParsableCommand {
   func run() async throws {
     Signals.ignoreForServing(isTakingOver: TakenOver.isExpected)
     ProcessMemory.settle()
-    let record = try TakenOver.record()
-    let source = source(after: record)
-    let (loaded, findings) = self.loaded(from: source, isStart: record == nil)
+    let handed = try TakenOver.record()
+    let source = source(after: handed?.record)
+    let (loaded, findings) = self.loaded(from: source, isStart: handed == nil)
     guard let configuration = loaded.configuration else {
       Output.error(findings ?? "")
       throw ExitCode(1)
@@ -76,10 +76,10 @@ struct ServeCommand: AsyncParsableCommand {
     let level = LogLevel(configuration.logging.level)
     let log = Self.logger(configuration.logging.format, level, output)
     let admin = AdminPlace(
-      of: source.path, namedAs: record == nil ? file.path : nil, environment: source.environment,
+      of: source.path, namedAs: handed == nil ? file.path : nil, environment: source.environment,
       version: Sluice.configuration.version)
     let gateway = GatewayServer(
-      configuration, from: source, log: log, level: level, admin: admin, takingOver: record
+      configuration, from: source, log: log, level: level, admin: admin, takingOver: handed
     ) {
       output.finish(within: Self.flushTime)
       // Without clean-up, which would wait for whatever kept the stop from finishing.
@@ -87,7 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
     do {
       // One that takes over has sessions that do not need them.
-      if requireLayers, record == nil { try await Self.require(gateway, output) }
+      if requireLayers, handed == nil { try await Self.require(gateway, output) }
       try await Self.serve(gateway, log, output)
     } catch let code as ExitCode {
       throw code

@@ -124,6 +124,15 @@ struct RecordTests {
     }
   }
 
+  @Test func `a time and a count have room for what is added to them`() throws {
+    func field(_ number: UInt64) -> RecordField { RecordField(number: 1, value: .number(number)) }
+    let last = UInt64(Int64.max)
+    #expect(try field(last).time() == last)
+    #expect(throws: RecordedFault.self) { try field(last + 1).time() }
+    #expect(try field(last / 2).count() == Int.max / 2)
+    #expect(throws: RecordedFault.self) { try field(last / 2 + 1).count() }
+  }
+
   @Test func `whatever the bytes are, they are read or refused`() {
     var random = SplitMix(seed: 17)
     let whole = bytes(

@@ -31,12 +31,23 @@ struct TakeOverTests {
     record.workers = [[0xFF, 0xFF, 0xFF]]
     record.connections = [HandedConnections(sessions: 1, descriptors: [handed])]
     let lines = LogLines()
-    let server = GatewayServer(try Self.configuration(Self.echo), log: lines.log, takingOver: record)
+    let server = GatewayServer(
+      try Self.configuration(Self.echo), log: lines.log, takingOver: HandedRecord(record))
     try await server.serving { _ in
       var byte: UInt8 = 0
       #expect(unsafe read(client, &byte, 1) == 0)
     }
     #expect(lines.all.contains { $0.contains("sessions are cut off by the upgrade") }, "\(lines.all)")
+  }
+
+  @Test func `what was handed over is given up once the gateway goes on with it`() async throws {
+    var record = GatewayRecord()
+    record.upgrades = 3
+    let handed = HandedRecord(record)
+    let server = GatewayServer(try Self.configuration(Self.echo), log: .quiet, takingOver: handed)
+    #expect(handed.record?.upgrades == 3)
+    try await server.serving { _ in #expect(handed.record == nil) }
+    #expect(server.upgrades == 3)
   }
 
   @Test func `a layer that no route uses after an upgrade begins anew when one does again`() async throws {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import signal
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from clients import frame, open_session, read_close
 from conftest import SLUICE
 from redis_stack import Host, Layer, RedisGateway, RedisServer, Session, chat, routes, wait_until
 from test_redis_groups import address_of
-from test_upgrade import command, text, upgrade
+from test_upgrade import NEWER, command, newer_program, text, upgrade
 
 MORE = """
       - {path: "ws/kept/<slug:room>/", consumer: chat, group: "kept_{room}", history: {messages: 10000}}
@@ -184,6 +185,20 @@ def test_nobody_is_told_to_have_left(layer, begin):
     assert heard == [{"message": "now"}]
     ours.close()
     wait_until(lambda: json.loads(text(theirs))["presence"]["count"] == 1)
+
+
+def test_those_whom_only_the_new_program_closes_have_left(layer, begin, tmp_path):
+    """It alone can read the file, so that the program before hands over whom it would have closed."""
+    one, two = begin(layer), begin(layer)
+    theirs = open_session(two.port, "/ws/here/a/")
+    ours = open_session(one.port, "/ws/here/a/")
+    wait_until(lambda: json.loads(text(theirs))["presence"]["count"] == 2)
+    file = pathlib.Path(one.process.args[2])
+    file.write_text(file.read_text().replace("ws/here/", "ws/gone/") + NEWER)
+    done = subprocess.run([SLUICE, "upgrade", str(file), "--binary", str(newer_program(tmp_path))], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert read_close(ours)[0] == 1012
+    assert json.loads(text(theirs))["presence"]["count"] == 1
 
 
 def test_a_gateway_that_was_upgraded_leaves_nothing_behind(layer, begin):

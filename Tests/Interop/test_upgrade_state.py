@@ -1,6 +1,7 @@
 """What goes along when the process executes another program: compression, histories, presence, rates, answers, proxied sessions."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -123,6 +124,21 @@ def test_histories_and_positions_go_along(gateway):
     ids = [line[4:] for line in received.decode().splitlines() if line.startswith("id: ")]
     assert len({one.split(".")[0] for one in ids}) == 1
     assert [int(one.split(".")[1]) for one in ids][-6:] == [1, 2, 3, 4, 5, 6], (ids, position, after)
+
+
+def test_what_was_handed_over_takes_no_memory_once_it_goes_on(gateway):
+    sender = open_session(gateway.port, "/ws/kept/")
+    block = os.urandom(400_000)
+    for _ in range(100):
+        sender.sendall(frame(2, block))
+        assert read_frame(sender) == (2, block)
+    before = gateway.resident_kib
+    upgrade(gateway)
+    late = open_session(gateway.port, "/ws/kept/")
+    assert read_frame(late) == (2, block)
+    late.close()
+    # The history is there once, and not in the record as well.
+    assert gateway.resident_kib < before + 20_000
 
 
 def test_presence_goes_along_and_nobody_is_told_to_have_left(gateway):

@@ -97,11 +97,11 @@ private struct PresentProcess {
   let lines = LogLines()
   private let running: Task<Void, Never>
 
-  init(_ redis: ScriptedRedis, clock: RedisClock = .system) {
+  init(_ redis: ScriptedRedis, resuming state: LayerState? = nil, clock: RedisClock = .system) {
     var configuration = RedisLayerConfiguration(layout: .core)
     configuration.hosts = [RedisHost(.unix(path: redis.path))]
     let presence = RedisPresence(
-      alias: "default", configuration, on: .singleton, log: lines.log, clock: clock)
+      alias: "default", configuration, resuming: state, on: .singleton, log: lines.log, clock: clock)
     self.presence = presence
     running = Task { await presence.run() }
   }
@@ -152,6 +152,28 @@ struct RedisPresenceTests {
     #expect(written.groups["room"]?.values.map(\.users) == [["ben"]])
     #expect(written.state.withLock { $0.alive.count } == 1)
     await other.stop()
+  }
+
+  @Test func `a process that goes on for another one removes it from groups that nobody came back to`()
+    async throws
+  {
+    for group in ["room", "quiet", "left"] {
+      written.state.withLock { $0.groups[group] = ["before": .init(numbers: "1 0", users: ["zoe"])] }
+    }
+    var state = LayerState(alias: "default")
+    state.names = ["a name in groups", "before"]
+    state.presence = ["room", "quiet"].map { GroupPresence.State(group: $0) }
+    state.leaving = ["left"]
+    let redis = try await redis()
+    let process = PresentProcess(redis, resuming: state)
+    process.presence.table.resume("room", ExactText(text: "ann"), on: 0)
+    #expect(
+      await until {
+        written.groups["quiet"]?.isEmpty == true && written.groups["left"]?.isEmpty == true
+          && written.groups["room"]?["before"]?.users == ["ann"]
+      })
+    #expect(await until { await process.presence.groups == ["room"] })
+    await process.stop()
   }
 
   @Test

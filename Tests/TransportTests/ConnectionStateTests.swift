@@ -107,6 +107,38 @@ struct ConnectionStateTests {
     close(test)
   }
 
+  @Test func `states of several turns have what has come into a block, and one filled anew is another`()
+    async throws
+  {
+    let pairs = (0..<3).map { _ in socketPair() }
+    defer { for pair in pairs { close(pair.1) } }
+    try await Reactor.withoutThread { reactor in
+      let connections = pairs.map { reactor.adopt(Descriptor(adopting: $0.0), handler: Handler()) }
+      for connection in connections {
+        connection.write(unsafe [UInt8](repeating: 9, count: 900_000).span.bytes)
+      }
+      let chunks = UnsentChunks()
+      var states: [ConnectionState] = []
+      for (number, connection) in connections.enumerated() {
+        // The block is nobody's before the last one gets it.
+        if number == 2 { for other in connections[..<2] { other.abort() } }
+        _ = reactor.turnOnce(at: .now)
+        let shared = SharedBytes(capacity: 16)
+        shared.append(unsafe [UInt8](repeating: UInt8(number), count: 100).span.bytes)
+        connection.write(shared, from: 0)
+        states.append(try #require(connection.state(chunks)))
+      }
+      for (number, state) in states.enumerated() {
+        let (handed, restored) = try Self.handed(state, chunks)
+        #expect(handed.fits(restored))
+        let part = try #require(handed.unsent.last)
+        let bytes = unsafe restored.chunk(part.block, in: reactor.backlog)
+          .withBytes(part.start..<part.end) { unsafe Array($0) }
+        #expect(bytes == [UInt8](repeating: UInt8(number), count: 100))
+      }
+    }
+  }
+
   @Test func `unsent bytes that are missing are noticed`() throws {
     var state = ConnectionState(descriptor: 5)
     state.unsent = [.init(block: 0, start: 0, end: 10)]

@@ -22,6 +22,8 @@ struct ProgramFileTests {
     #expect(unsafe mkfifo(pipe, 0o700) == 0)
     defer { unsafe unlink(pipe) }
     #expect(refusal(of: pipe) == "it is a pipe (FIFO), and the file of a program is needed")
+    // It is not kept open: a pipe that nobody reads from cannot be opened for writing (fifo(7)).
+    #expect(unsafe open(pipe, O_WRONLY | O_NONBLOCK | O_CLOEXEC) == -1)
     #expect(refusal(of: "/tmp") == "it is a folder, and the file of a program is needed")
     #expect(refusal(of: "/dev/zero") == "it is a device, and the file of a program is needed")
     #expect(refusal(of: "/etc/passwd")?.contains("chmod +x") == true)

@@ -86,6 +86,13 @@ public struct RecordField: Sendable, Equatable {
     return value
   }
 
+  /// A moment of the monotonic clock, or how long something takes, in nanoseconds. Any duration can be added to it
+  /// (`Duration.wholeNanoseconds`).
+  public func time() throws(RecordedFault) -> UInt64 { try integer(in: 0...UInt64(Int64.max)) }
+
+  /// How many there are of something. As many again can be added to it.
+  public func count() throws(RecordedFault) -> Int { try integer(in: 0...(Int.max / 2)) }
+
   public func flag() throws(RecordedFault) -> Bool { try unsigned() != 0 }
 
   /// A number that is not infinite.

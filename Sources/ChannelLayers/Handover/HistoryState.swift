@@ -22,7 +22,7 @@ extension RecordedGroup {
         while let field = try record.next() {
           switch field.number {
           case 1: event = try field.record()
-          case 2: time = try field.unsigned()
+          case 2: time = try field.time()
           default: break
           }
         }
@@ -42,7 +42,7 @@ extension RecordedGroup {
         case 1: name = try field.text()
         case 2: epoch = try field.integer()
         case 3: lastOffset = try field.integer(in: 0...EventPosition.largestOffset)
-        case 4: lastPublished = try field.unsigned()
+        case 4: lastPublished = try field.time()
         case 5: items.append(try field.record())
         default: break
         }

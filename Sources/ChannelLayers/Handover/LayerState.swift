@@ -15,6 +15,8 @@ package struct LayerState: Sendable, Recorded {
   /// Of the groups whose history this process keeps.
   package var histories: [RecordedGroup.State] = []
   package var presence: [GroupPresence.State] = []
+  /// The other groups that the server may still have sessions of this process in, although it has none there any more.
+  package var leaving: [String] = []
   /// The records of sessions on each server, in the order of the servers; empty where none are kept.
   package var records: [RecordLots] = []
   /// By reactor.
@@ -52,7 +54,7 @@ package struct LayerState: Sendable, Recorded {
         case 2: lastSerial = try field.integer()
         case 3: group = try field.text()
         case 4: delivered[group] = try field.record()
-        case 5: idle[group] = MonotonicTime(nanoseconds: try field.unsigned())
+        case 5: idle[group] = MonotonicTime(nanoseconds: try field.time())
         default: break
         }
       }
@@ -125,6 +127,7 @@ package struct LayerState: Sendable, Recorded {
       case 11: lastSerials[reactor] = try field.integer()
       case 12: place = try field.text()
       case 15: remains = try field.record()
+      case 16: leaving.append(try field.text())
       default: break
       }
     }
@@ -149,6 +152,7 @@ package struct LayerState: Sendable, Recorded {
       record.addAlways(11, UInt64(serial))
     }
     if let remains { record.add(15, remains) }
+    for group in leaving { record.addAlways(16, text: group) }
   }
 }
 

@@ -17,7 +17,7 @@ extension GroupPresence {
         switch field.number {
         case 1: group = try field.text()
         case 2: announced.append(try field.text())
-        case 3: anonymous = try field.integer()
+        case 3: anonymous = try field.count()
         case 4: pass = try field.integer(in: 0...(1 << 62))
         default: break
         }

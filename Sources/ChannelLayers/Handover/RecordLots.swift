@@ -21,7 +21,7 @@ package struct RecordLots: Sendable, Recorded, Equatable {
         case 1: name = try field.text()
         case 2: kind = try field.text()
         case 3: isTaken = try field.flag()
-        case 4: lastSign = Double(bitPattern: try field.unsigned())
+        case 4: lastSign = try field.double()
         default: break
         }
       }
@@ -50,7 +50,7 @@ package struct RecordLots: Sendable, Recorded, Equatable {
     while let field = try record.next() {
       switch field.number {
       case 1: process = try field.text()
-      case 2: lost = try field.integer()
+      case 2: lost = try field.count()
       case 3: lots.append(try field.record())
       default: break
       }

@@ -14,7 +14,7 @@ package final class PresenceTable: Sendable {
   private let stripes = Striped<[String: GroupPresence]>([:])
   private let ends = Mutex<[Int: Mailbox<[PresenceNews]>]>([:])
   private let queue = Mutex<[String]>([])
-  /// What the members of groups knew in another process, until the first of them is here.
+  /// What the members of groups knew in another process, until the first of them is here, or all are that come.
   private let handed = Mutex<[String: GroupPresence.State]>([:])
   /// Groups since the start.
   private let groupCount = Atomic<Int>(0)
@@ -113,8 +113,10 @@ package final class PresenceTable: Sendable {
 
   // MARK: - To reactors
 
-  /// Sends the members of groups their notices, until `stop`.
+  /// Sends the members of groups their notices, until `stop`. Sessions of another process that go on here have come before.
   package func run() async {
+    // Whoever comes to the other groups later has not known who was there.
+    handed.withLock { $0 = [:] }
     for await _ in arrivals {
       // What changes meanwhile is told together.
       while let full = ends.withLock({ $0.values.first(where: \.load.isOver)?.load }), !Task.isCancelled {

@@ -49,7 +49,7 @@ extension GatewayServer {
     guard let adminPlace else { return nil }
     let sockets = AdminSockets(
       configuration.server.admin, at: adminPlace, isShared: configuration.server.reusesPort,
-      inheriting: record?.commands ?? [])
+      inheriting: handed?.record?.commands ?? [])
     if let refusal = sockets.refusal {
       guard isTakingOver else {
         sockets.remove()

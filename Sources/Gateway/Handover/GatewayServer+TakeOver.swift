@@ -10,7 +10,14 @@ import Transport
 
 extension GatewayServer {
   /// Puts the sessions of the process before into their groups, on the workers. Nothing is read before `goOn`.
-  func take(_ record: GatewayRecord, on parts: RunningParts) async -> TakenSessions {
+  ///
+  /// - Returns: nil where there is no process before.
+  func takeOver(on parts: RunningParts) async -> TakenSessions? {
+    guard let record = handed?.record else { return nil }
+    return await take(record, on: parts)
+  }
+
+  private func take(_ record: GatewayRecord, on parts: RunningParts) async -> TakenSessions {
     let workers = parts.workers
     let rounds = WorkerRounds(workers: workers.map(\.mailbox))
     _ = await rounds.each { $0.reactor.holdStill() }
@@ -33,8 +40,9 @@ extension GatewayServer {
   }
 
   /// Has the sessions go on. Those of all workers are in their groups, so what a client has sent meanwhile is for all of them; and the
-  /// layers are there, as far as they can be, so that it is not refused.
-  func goOn(with taken: TakenSessions, of record: GatewayRecord, on parts: RunningParts) async {
+  /// layers are there, as far as they can be, so that it is not refused. What was handed over is given up.
+  func goOn(with taken: TakenSessions, on parts: RunningParts) async {
+    guard let record = handed?.take() else { return }
     _ = await WorkerRounds(workers: parts.workers.map(\.mailbox)).each { worker in
       worker.sessions.goOnWithTaken()
       worker.reactor.stir()
@@ -74,9 +82,9 @@ extension GatewayServer {
   ///
   /// - Returns: nil where this program cannot read it, which the trial has refused.
   private func servedBefore(_ record: GatewayRecord) async -> Configuration? {
-    guard let source else { return configuration }
-    let served = try? await FileThreads.shared.run { [configuration] disk in
-      Result { try Self.servedBefore(record, configuration, source, disk) }
+    guard let source, let written = record.otherServed(than: configuration) else { return configuration }
+    let served = try? await FileThreads.shared.run { disk in
+      Result { try Self.servedBefore(written, source, disk) }
     }
     return try? served?.get()
   }
@@ -99,7 +107,9 @@ extension GatewayServer {
       report.refusal = "\(error)"
       return report
     }
-    let routes = HandedRoutes(try Self.servedBefore(record, configuration, source, Disk()))
+    let before =
+      try record.otherServed(than: configuration).map { try Self.servedBefore($0, source, Disk()) }
+    let routes = HandedRoutes(before ?? configuration)
     var handed = record.listeners.count + record.layers.reduce(0) { $0 + $1.receivers.count }
     for part in record.workers {
       let state = try RecordReader.read(part, as: WorkerState.self)
@@ -115,10 +125,8 @@ extension GatewayServer {
   }
 
   private static func servedBefore(
-    _ record: GatewayRecord, _ configuration: Configuration, _ source: GatewaySource,
-    _ files: any FileAccess
+    _ written: ConfigurationFiles, _ source: GatewaySource, _ files: any FileAccess
   ) throws -> Configuration {
-    guard let written = record.otherServed(than: configuration) else { return configuration }
     let loaded = source.load(written, from: files)
     guard let served = loaded.configuration else {
       let findings = loaded.report.rendered(.text)

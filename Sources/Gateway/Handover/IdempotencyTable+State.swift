@@ -26,7 +26,7 @@ extension IdempotencyTable {
         case 4: digest = try field.bytes()
         case 5: answer.status = try field.integer(in: 100...599)
         case 6: answer.body = try field.bytes()
-        case 7: age = try field.integer(in: 0...(1 << 62))
+        case 7: age = try field.time()
         default: break
         }
       }

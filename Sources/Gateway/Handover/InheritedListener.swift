@@ -91,7 +91,7 @@ struct HandedConnections: Recorded, Equatable {
   init(from record: inout RecordReader) throws(RecordedFault) {
     while let field = try record.next() {
       switch field.number {
-      case 1: sessions = try field.integer()
+      case 1: sessions = try field.count()
       case 2: descriptors.append(try field.integer())
       default: break
       }

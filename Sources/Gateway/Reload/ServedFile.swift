@@ -6,14 +6,14 @@ final class ServedFile: Sendable {
   /// What was served before the last reload.
   enum Previous: Sendable {
     case configuration(Configuration)
-    /// By the process before, which has handed its files over.
+    /// By the process before, which has handed its files over. Without secrets.
     case written(ConfigurationFiles)
 
     /// Without secrets, which are read anew: what was revoked meanwhile stays revoked. Nil for what was read from no file.
     var written: ConfigurationFiles? {
       switch self {
       case .configuration(let configuration): configuration.written?.source.withoutSecrets
-      case .written(let written): written.withoutSecrets
+      case .written(let written): written
       }
     }
   }
@@ -36,7 +36,8 @@ final class ServedFile: Sendable {
     // The file may have changed with the upgrade.
     let isNew = record.map { $0.served?.saysTheSame(as: configuration.written?.source) != true } ?? false
     let previous = isNew ? record?.served : record?.previous
-    state = Mutex(State(configuration: configuration, previous: previous.map(Previous.written)))
+    state = Mutex(
+      State(configuration: configuration, previous: previous.map { .written($0.withoutSecrets) }))
   }
 
   var configuration: Configuration { state.withLock(\.configuration) }

@@ -29,12 +29,15 @@ final class RedisPresence: Sendable {
     let id = known ?? RedisIdentity.newID()
     self.id = id
     if let state { table.resume(state.presence) }
-    links = zip(servers ?? configuration.accesses, requests).map { server, requests in
-      RedisPresenceLink(
+    let before = state.map { $0.presence.map(\.group) + $0.leaving } ?? []
+    let groups = Dictionary(grouping: before) { Shard.index(of: $0, count: requests.count) }
+    links = zip(servers ?? configuration.accesses, requests).enumerated().map { shard, server in
+      let (server, requests) = server
+      return RedisPresenceLink(
         alias: alias, connector: RedisConnector(server, eventLoop: loop),
         register: PresenceRegister(prefix: configuration.prefix, database: server.host.database, id: id),
         table: table, requests: requests, log: log, clock: clock,
-        goesOn: known != nil)
+        resuming: known.map { _ in Set(groups[shard] ?? []) })
     }
   }
 
@@ -42,6 +45,15 @@ final class RedisPresence: Sendable {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.table.run() }
       for link in links { tasks.addTask { await link.run() } }
+    }
+  }
+
+  /// The groups that Redis may have this process in.
+  var groups: Set<String> {
+    get async {
+      var all: Set<String> = []
+      for link in links { all.formUnion(await link.known) }
+      return all
     }
   }
 

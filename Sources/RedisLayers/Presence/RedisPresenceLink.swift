@@ -65,8 +65,8 @@ actor RedisPresenceLink: LinkOwner {
   /// Groups that Redis refused to write or read. They wait for the next sign of life.
   private var unwritable: Set<String> = []
   private var unreadable: Set<String> = []
-  /// Groups without sessions that Redis still has to remove.
-  private var leaving: Set<String> = []
+  /// Groups without sessions that Redis still has to remove this process from. Those of the process before are, until sessions are written.
+  private var leaving: Set<String>
   let life: RedisLife
   static let beat = PresenceRegister.interval
   private let outage: OutageLog
@@ -82,13 +82,16 @@ actor RedisPresenceLink: LinkOwner {
     unsafe executor.asUnownedSerialExecutor()
   }
 
+  /// - Parameter known: the groups that Redis may have the process before in, which this one goes on for; nil without one.
   init(
     alias: String, connector: RedisConnector, register: PresenceRegister, table: PresenceTable,
-    requests: RedisRequests<Changed>, log: Logger, clock: RedisClock = .system, goesOn: Bool = false
+    requests: RedisRequests<Changed>, log: Logger, clock: RedisClock = .system,
+    resuming known: Set<String>? = nil
   ) {
     self.alias = alias
     // Behind all that the process before can have counted to: the others pass over what is not new.
-    lastSequence = goesOn ? Int(WallClock.secondsSinceEpoch * 1_000_000) : 0
+    lastSequence = known == nil ? 0 : Int(WallClock.secondsSinceEpoch * 1_000_000)
+    leaving = known ?? []
     self.register = register
     self.table = table
     self.requests = requests
@@ -126,6 +129,9 @@ actor RedisPresenceLink: LinkOwner {
   func closeConnections() {
     link.close()
   }
+
+  /// The groups that Redis may have this process in.
+  var known: Set<String> { leaving.union(groups.keys) }
 
   // MARK: - Connections
 

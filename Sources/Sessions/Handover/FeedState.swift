@@ -106,7 +106,7 @@ struct FeedState: Recorded {
     init(from record: inout RecordReader) throws(RecordedFault) {
       while let field = try record.next() {
         switch field.number {
-        case 1: renewalsPaidAt = try field.unsigned()
+        case 1: renewalsPaidAt = try field.time()
         case 2: isExpiring = try field.flag()
         default: break
         }
@@ -133,9 +133,9 @@ struct FeedState: Recorded {
     init(from record: inout RecordReader) throws(RecordedFault) {
       while let field = try record.next() {
         switch field.number {
-        case 1: paidAt = try field.unsigned()
+        case 1: paidAt = try field.time()
         case 2: isKnown = try field.flag()
-        case 3: pausesUntil = try field.unsigned()
+        case 3: pausesUntil = try field.time()
         default: break
         }
       }
@@ -159,7 +159,7 @@ struct FeedState: Recorded {
       case 4: replay = try field.record()
       case 5: identity = try IdentityState(try field.slice()).identity
       case 6: captures.append(try field.record())
-      case 7: mutedAlone = try field.unsigned()
+      case 7: mutedAlone = try field.time()
       case 8: token = try field.record()
       case 9: meter = try field.record()
       case 10: standing = try field.record()

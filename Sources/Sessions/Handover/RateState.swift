@@ -35,8 +35,8 @@ package struct RateState: Sendable, Recorded {
         case 1: rate.count = try field.integer()
         case 2: rate.period = .nanoseconds(try field.integer(in: 0...Int64.max))
         case 3: rate.burst = try field.integer()
-        case 4: paidAt = try field.unsigned()
-        case 5: promisedAt = try field.unsigned()
+        case 4: paidAt = try field.time()
+        case 5: promisedAt = try field.time()
         default: break
         }
       }
@@ -58,10 +58,10 @@ package struct RateState: Sendable, Recorded {
       switch field.number {
       case 1: userKey = try field.bytes()
       case 2: key = try field.unsigned()
-      case 3: messages[key] = try field.unsigned()
-      case 4: handshakes[key] = try field.unsigned()
+      case 3: messages[key] = try field.time()
+      case 4: handshakes[key] = try field.time()
       case 5: site = try field.address()
-      case 6: if let site { sites[site] = try field.unsigned() }
+      case 6: if let site { sites[site] = try field.time() }
       case 7: ofAll = try field.record()
       default: break
       }

@@ -62,8 +62,8 @@ extension Session {
 
   /// Goes on with what takes time, once all sessions of the worker are there.
   func goOn(after handed: SessionState) {
-    guard state == .open else { return }
     goOnReplaying()
+    // Also where only the answer to a close frame is waited for.
     readOn()
   }
 

@@ -7,11 +7,11 @@ extension SessionRecord.State {
       switch field.number {
       case 1: name = try field.text()
       case 2: facts[name] = try field.text()
-      case 3: startedAt = try field.unsigned()
-      case 4: received.messages = try field.integer(in: Self.counts)
-      case 5: received.bytes = try field.integer(in: Self.counts)
-      case 6: sent.messages = try field.integer(in: Self.counts)
-      case 7: sent.bytes = try field.integer(in: Self.counts)
+      case 3: startedAt = try field.time()
+      case 4: received.messages = try field.count()
+      case 5: received.bytes = try field.count()
+      case 6: sent.messages = try field.count()
+      case 7: sent.bytes = try field.count()
       case 8: ending = (try field.text(), 1005, "")
       case 9: ending?.code = try field.integer()
       case 10: ending?.reason = try field.text()
@@ -19,9 +19,6 @@ extension SessionRecord.State {
       }
     }
   }
-
-  /// Counts can be added to.
-  private static let counts = 0...(Int.max / 2)
 
   func write(to record: inout RecordWriter) {
     for (name, value) in facts {

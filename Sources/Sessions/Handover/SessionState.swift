@@ -53,8 +53,8 @@ package struct SessionState: Recorded {
       case 5: feed = try field.record()
       case 6: log = try field.record()
       case 7: webSocket = try field.record()
-      case 8: lastWrite = try field.unsigned()
-      case 9: ignored = try field.integer()
+      case 8: lastWrite = try field.time()
+      case 9: ignored = try field.count()
       case 10: path = try field.bytes()
       case 11: origin = try field.text()
       case 12: host = try field.text()
@@ -105,9 +105,9 @@ struct WebSocketState: Recorded {
       switch field.number {
       case 1: decoder = try field.record()
       case 2: compression = try field.record()
-      case 3: lastReceived = try field.unsigned()
-      case 4: pingedAt = try field.unsigned()
-      case 5: closesAt = try field.unsigned()
+      case 3: lastReceived = try field.time()
+      case 4: pingedAt = try field.time()
+      case 5: closesAt = try field.time()
       case 6: upstream = try field.record()
       case 7: view = try field.record()
       default: break

@@ -25,8 +25,8 @@ struct StandingState: Recorded {
       case 5: credentials.client = try field.record()
       case 6: credentials.takesMessage = try field.flag()
       case 7: credentials.request = try field.record()
-      case 8: due[.callback] = try field.unsigned()
-      case 9: due[.permission] = try field.unsigned()
+      case 8: due[.callback] = try field.time()
+      case 9: due[.permission] = try field.time()
       default: break
       }
     }

@@ -20,8 +20,8 @@ struct UpstreamState: Recorded {
       switch field.number {
       case 1: connection = try field.record()
       case 2: decoder = try field.record()
-      case 3: lastReceived = try field.unsigned()
-      case 4: pingedAt = try field.unsigned()
+      case 3: lastReceived = try field.time()
+      case 4: pingedAt = try field.time()
       case 5: target = try field.bytes()
       default: break
       }

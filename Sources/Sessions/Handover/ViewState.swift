@@ -27,12 +27,12 @@ struct ViewState: Recorded {
       switch field.number {
       case 1: self.record = try field.bytes()
       case 2: offered.append(try field.text())
-      case 3: startedAt = try field.unsigned()
+      case 3: startedAt = try field.time()
       case 4: isNoted = try field.flag()
       case 5: conversation.lastQuestion = try field.integer()
       case 6: conversation.lastNumber = try field.integer(in: 0...(1 << 62))
       case 7: conversation.idleSeconds = try field.integer()
-      case 8: restsUntil = try field.unsigned()
+      case 8: restsUntil = try field.time()
       case 9: own = try field.record()
       default: break
       }

@@ -105,7 +105,7 @@ final class SessionRecord {
   func ended(user: String?, at now: MonotonicTime) {
     // RFC 6455 section 7.1.5: without a close frame it is 1006.
     let ending = ending ?? ("client", .abnormal, "the connection ended without a close frame")
-    let milliseconds = (now.nanoseconds - startedAt.nanoseconds) / 1_000_000
+    let milliseconds = now.since(startedAt).wholeNanoseconds / 1_000_000
     let fraction = String(milliseconds % 1000 + 1000).dropFirst()
     var facts = facts
     if let user { facts["user"] = "\(user)" }

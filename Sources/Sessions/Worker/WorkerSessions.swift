@@ -100,11 +100,16 @@ package final class WorkerSessions {
     if let watcher { exchange?.keep(watcher) }
   }
 
-  /// Reads nothing more of the clients of views for now, or goes on.
+  /// Reads nothing more of the clients of views for now, or goes on. Of those that are closing only the answer is read, which no view is
+  /// asked about.
   package func holdViews(_ holds: Bool) {
     holdsViews = holds
     for case let session as Session in live where session.view != nil {
-      if holds { session.connection.pauseReading() } else { session.readOn() }
+      if !holds {
+        session.readOn()
+      } else if session.state == .open {
+        session.connection.pauseReading()
+      }
     }
   }
 

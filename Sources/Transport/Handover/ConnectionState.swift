@@ -60,7 +60,7 @@ public struct ConnectionState: Sendable, Recorded, Equatable {
       case 5: hasBegun = try field.flag()
       case 6: isReadingPaused = try field.flag()
       case 7: isSendingFinished = try field.flag()
-      case 8: closesAt = try field.unsigned()
+      case 8: closesAt = try field.time()
       default: break
       }
     }

@@ -4,7 +4,7 @@ import Glibc
 /// The file of a program, opened once: what is tried and what is executed later are the same, whatever happens to its name or to what is in
 /// it meanwhile.
 package final class ProgramFile: Sendable {
-  private let raw: Int32
+  private let descriptor: Descriptor
   private let content: Content
 
   /// What a write to the file would change, and another file at its path would not.
@@ -22,17 +22,20 @@ package final class ProgramFile: Sendable {
   /// - Throws: for anything but a program that the system can execute by its descriptor.
   package init(path: String) throws(TransportFailure) {
     // A FIFO would keep the call until somebody writes to it.
-    raw = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-    guard raw >= 0 else {
+    let opened = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+    guard opened >= 0 else {
       throw errno == ENXIO ? .noProgram("a socket or a device") : .system("open the program", errno)
     }
+    descriptor = Descriptor(adopting: opened)
     var status = stat()
-    guard unsafe fstat(raw, &status) == 0 else { throw .system("open the program", errno) }
+    guard unsafe fstat(opened, &status) == 0 else { throw .system("open the program", errno) }
     if let kind = Self.kind(ofNoFile: status.st_mode) { throw .noProgram(kind) }
     content = Content(status)
     guard status.st_mode & 0o111 != 0 else { throw .notExecutable }
     guard !isScript else { throw .isScript }
   }
+
+  private var raw: Int32 { descriptor.rawValue }
 
   /// Nil for a regular file.
   private static func kind(ofNoFile mode: mode_t) -> String? {
@@ -49,10 +52,6 @@ package final class ProgramFile: Sendable {
   private var isScript: Bool {
     var first: [UInt8] = [0, 0]
     return unsafe pread(raw, &first, 2, 0) == 2 && first == Array("#!".utf8)
-  }
-
-  deinit {
-    if raw >= 0 { _ = Glibc.close(raw) }
   }
 
   /// Where the program of this process is: also where another file has taken the place of the one that it was started from.

@@ -2,15 +2,20 @@ public import Bytes
 
 /// The unsent bytes of a reactor's connections, as a record: each block once, however many connections wait with it.
 ///
-/// Filled on the reactor while the states of its connections are taken; read on the reactor that takes them over.
+/// Filled on the reactor while the states of its connections are taken, in one turn or in several; read on the reactor that takes them
+/// over.
 public final class UnsentChunks: Recorded {
   /// A block of bytes, and where pieces end in it (`BacklogChunk.marks`).
   private struct Block: Recorded {
     var bytes: [UInt8] = []
     var marks: [UInt8] = []
 
-    init(_ chunk: BacklogChunk) {
-      bytes = unsafe chunk.withBytes(0..<chunk.count) { unsafe Array($0) }
+    init() {}
+
+    /// Copies what has come into the chunk since the last time.
+    mutating func copy(_ chunk: BacklogChunk) {
+      guard bytes.count < chunk.count else { return }
+      unsafe chunk.withBytes(bytes.count..<chunk.count) { unsafe bytes.append(contentsOf: $0) }
       marks = chunk.marks
     }
 
@@ -31,7 +36,9 @@ public final class UnsentChunks: Recorded {
   }
 
   private var blocks: [Block] = []
-  private var known: [ObjectIdentifier: Int] = [:]
+  /// By what tells chunks from each other (`BacklogChunk.since`). They are not held: between two turns, one may be given up or filled
+  /// anew, and what is held counts as waiting.
+  private var known: [UInt64: Int] = [:]
   /// Those of a reader, on its reactor.
   private var restored: [BacklogChunk] = []
 
@@ -47,12 +54,15 @@ public final class UnsentChunks: Recorded {
     for block in blocks { record.add(1, block) }
   }
 
-  /// - Returns: the number of the block with the chunk's bytes.
+  /// - Returns: the number of the block with the bytes that the chunk has now.
   func number(of chunk: BacklogChunk) -> Int {
-    if let number = known[ObjectIdentifier(chunk)] { return number }
-    known[ObjectIdentifier(chunk)] = blocks.count
-    blocks.append(Block(chunk))
-    return blocks.count - 1
+    let number = known[chunk.since] ?? blocks.count
+    if number == blocks.count {
+      known[chunk.since] = number
+      blocks.append(Block())
+    }
+    blocks[number].copy(chunk)
+    return number
   }
 
   func size(of block: Int) -> Int? { blocks.indices.contains(block) ? blocks[block].bytes.count : nil }

@@ -42,7 +42,8 @@ struct TakeOverTrialCommand: AsyncParsableCommand {
     do {
       // It logs nothing: nothing is served.
       let gateway = GatewayServer(
-        configuration, log: Logger(label: "trial") { _ in SwiftLogNoOpLogHandler() }, takingOver: record)
+        configuration, log: Logger(label: "trial") { _ in SwiftLogNoOpLogHandler() },
+        takingOver: HandedRecord(record))
       report = try gateway.trial(of: record, from: source, version: Sluice.configuration.version)
     } catch let failure as GatewayServer.StartFailure {
       throw CommandFailure("\(failure)")

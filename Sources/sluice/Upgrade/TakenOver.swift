@@ -12,14 +12,14 @@ enum TakenOver {
   static var isExpected: Bool { Environment.variables[variable] != nil }
 
   /// The record of the process before; nil for a start. Whatever it says, no later process is told of it.
-  static func record() throws -> GatewayRecord? {
+  static func record() throws -> HandedRecord? {
     guard let text = Environment.variables[variable] else { return nil }
     _ = unsafe unsetenv(variable)
     guard let descriptor = Int32(text), descriptor > STDERR_FILENO else {
       throw CommandFailure("\(variable) names no descriptor: it is set by \"sluice upgrade\" only")
     }
     do {
-      return try GatewayRecord.read(try MemoryFile.take(descriptor))
+      return HandedRecord(try GatewayRecord.read(try MemoryFile.take(descriptor)))
     } catch {
       throw CommandFailure("the sessions of the process before cannot be read: \(error)")
     }

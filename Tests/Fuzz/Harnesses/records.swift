@@ -3,7 +3,7 @@ import Bytes
 @testable import WebSocketCore
 
 // Records are read from any bytes without more than what the bytes have, and what is read reads the same once it is written. A decoder
-// goes on from any state that is read.
+// goes on from any state that is read. To a time and to a count can be added.
 //
 // Input: the length of the record in a byte, the record, and bytes for the decoder that goes on from it.
 func fuzz(_ input: [UInt8]) {
@@ -32,11 +32,23 @@ private func walk(_ bytes: ArraySlice<UInt8>, depth: Int) {
   while let field = try? reader.next() {
     _ = try? field.text()
     _ = try? field.integer(as: Int.self)
+    if let count = try? field.count() { expect(count + count >= 0, "a count has no room for more") }
+    if let time = try? field.time() { look(at: time) }
     guard let slice = try? field.slice() else { continue }
     sum += slice.count
     walk(slice, depth: depth - 1)
   }
   expect(sum <= bytes.count, "fields have more bytes than their record")
+}
+
+/// Waits from then on for as long as any duration is.
+private func look(at time: UInt64) {
+  let hundredYears: UInt64 = 3_155_760_000_000_000_000
+  for pingedAt in [nil, time] {
+    var keepAlive = KeepAlive(interval: hundredYears, timeout: hundredYears, startedAt: 0)
+    keepAlive.times = (time, pingedAt)
+    expect(keepAlive.check(at: time) == .nothing, "a wait is over before its time")
+  }
 }
 
 private func resume(_ state: DecoderState, _ bytes: [UInt8]) {

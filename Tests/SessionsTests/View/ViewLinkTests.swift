@@ -1,6 +1,7 @@
 import Bytes
 import ChannelLayers
 import Consumers
+import Glibc
 import JSON
 import LayerTestSupport
 import Testing
@@ -34,6 +35,25 @@ struct ViewLinkTests {
       scene.asker.answer()
       #expect(link() == nil && scene.worker.endedViews.isEmpty)
       #expect(scene.process.views.presence(on: scene.route).addresses == [])
+    }
+  }
+
+  @Test func `while clients of views are not read, the answer to a close frame is`() async throws {
+    try await LinkScene.run { scene in
+      let (closing, _, peer) = try scene.open()
+      let (open, link, other) = try scene.open()
+      closing.close(.slowReader)
+      scene.settle()
+      scene.worker.holdViews(true)
+      for client in [peer, other] {
+        let answer: [UInt8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8]
+        #expect(unsafe send(client, answer, answer.count, 0) == answer.count)
+      }
+      scene.settle()
+      #expect(closing.state == .ended && open.state == .open && link.isHoldingBack)
+      scene.worker.holdViews(false)
+      scene.settle()
+      #expect(open.state == .ended)
     }
   }
 
