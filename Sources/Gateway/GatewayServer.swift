@@ -61,6 +61,8 @@ package final class GatewayServer: Sendable {
   /// What has started the gateway as a service; nil where nobody wants to hear of it.
   let service: ServiceReport?
   let operations = OperationGate()
+  /// Of the publish API, and of other processes.
+  let orders: OrderKeeper
   /// Nil while no commands are answered.
   let commands = Mutex<AdminService?>(nil)
   let life = GatewayLife()
@@ -158,6 +160,7 @@ package final class GatewayServer: Sendable {
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
       extraConnections: shares.extras, room: DescriptorRoom(shares),
       clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops, resuming: record, log: log)
+    orders = OrderKeeper(gateway)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
     deadline = StopDeadline(bound: stopBound) { [progress] in
@@ -311,10 +314,9 @@ package final class GatewayServer: Sendable {
   }
 
   private func startShared() async -> SharedTasks {
-    let keeper = OrderKeeper(gateway)
     // Before a client comes in that an order keeps out.
-    await keeper.load()
-    return SharedTasks(keeping: Task { await keeper.run() })
+    await orders.load()
+    return SharedTasks(keeping: Task { [orders] in await orders.run() })
   }
 
   private func end(_ shared: SharedTasks) async {

@@ -228,6 +228,8 @@ extension GatewayServer {
     var shares: DescriptorShares
     var connections: Int
     var routes: ServedRoutes
+    /// The layers that were not there before.
+    var layers: [any LayerBackend]
   }
 
   /// Why a configuration would be refused, as far as that is known beforehand; nil where it would not. Nothing is changed by it.
@@ -244,11 +246,14 @@ extension GatewayServer {
     guard let parts = runningParts else { throw .notServing }
     let (configuration, context) = try await check(wanted)
     let prepared = try await prepare(configuration, context, parts.workers, parts.tls)
+    // Before a client comes in that an order keeps out, and once nothing can be refused: sessions may be closed for them.
+    await orders.load(of: prepared.layers, within: Self.layerPatience)
     parts.tls.use(prepared.tls)
     if let certificates = configuration.server.tls { tellRenewed(certificates) }
     gateway.limit(configuration.server, connections: prepared.connections, prepared.shares)
     if let level { level.current = Logger.Level(configuration.logging.level) }
     current.serve(configuration)
+    defer { orders.joined(prepared.layers) }
     return await exchange(prepared, parts.workers)
   }
 
@@ -286,7 +291,7 @@ extension GatewayServer {
     return Prepared(
       tls: context, sockets: try await openSockets(for: configuration), shares: shares,
       connections: min(configuration.server.connections ?? shares.connections, shares.connections),
-      routes: gateway.process.routes(of: configuration, layers))
+      routes: gateway.process.routes(of: configuration, layers), layers: added)
   }
 
   /// Finds out what can be known beforehand of whether a configuration could be served. Nothing is changed by it.
