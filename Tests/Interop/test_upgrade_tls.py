@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.server import serve
 
 from certificates import Authority
-from clients import connect, frame, handshake, open_session, read_frame, read_head
+from clients import connect, frame, handshake, open_session, read_exactly, read_frame, read_head
 from conftest import SLUICE
 from test_upgrade import ask_for_upgrade
 
@@ -25,11 +25,14 @@ applications:
   main:
     http:
       - {path: hello/, respond: hello}
+      - {path: files/, static: files}
     websocket:
       - {path: ws/echo/, consumer: echo}
       - {path: ws/changing/, consumer: broadcast, group: news}
       - {path: ws/far/, consumer: proxy, to: "wss://localhost:PORT/", tls: {ca: ca.pem}}
 """
+# More than the system takes for a client that does not read, and less than a relay takes in addition.
+ANSWER = bytes(range(256)) * 300
 
 
 @pytest.fixture
@@ -57,7 +60,9 @@ def upstream(authority, tmp_path):
 
 
 @pytest.fixture
-def gateway(start, authority, upstream):
+def gateway(start, authority, upstream, tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/answer").write_bytes(ANSWER)
     gateway = start(text=FILE.replace("PORT", str(upstream)))
     # Its second address is known, too.
     assert gateway.says(" started")
@@ -146,6 +151,19 @@ def test_clients_with_tls_are_closed_once(gateway, authority, tmp_path):
         assert took < 4, gateway.log
         plain.sendall(frame(1, b"here"))
         assert read_frame(plain) == (1, b"here")
+
+
+def test_a_session_that_began_behind_an_answer_of_the_http_service_is_closed_once(gateway, authority, tmp_path):
+    def dial():
+        sock = authority.client().wrap_socket(connect(gateway.secure_port), server_hostname="localhost")
+        sock.sendall(b"GET /files/answer HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert read_head(sock).startswith("HTTP/1.1 200") and read_exactly(sock, len(ANSWER)) == ANSWER
+        return ask(sock, "/ws/echo/")
+
+    guest = Guest(dial)
+    upgrade(gateway, tmp_path, 1)
+    guest.hears()
+    assert (len(guest.closes), guest.refusals) == (1, [])
 
 
 def test_a_plan_says_whom_an_upgrade_would_close(gateway, authority, tmp_path):

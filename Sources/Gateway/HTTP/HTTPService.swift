@@ -173,16 +173,17 @@ extension HTTPService {
   /// A connection while it is served here.
   private final class ServedConnection: Sendable {
     let client: Client
+    let isRelayed: Bool
     /// Once a worker has the connection, and counts it: completed when the worker waits for its end by itself, or it has ended.
     let left = Mutex<EventLoopFuture<Void>?>(nil)
 
-    init(of client: Client) {
-      self.client = client
+    init(_ connection: HandedOverConnection) {
+      (client, isRelayed) = (connection.client, connection.isRelayed)
     }
   }
 
   private func serveHTTP(on connection: HandedOverConnection) async {
-    let served = ServedConnection(of: connection.client)
+    let served = ServedConnection(connection)
     let http = HTTP1Channel(
       responder: { [self] request, writer, channel in
         let upload = Upload(request, on: channel)
@@ -334,7 +335,7 @@ extension HTTPService {
         return returns.workers[returns.next]
       }
       let handedOver = HandedOverConnection(
-        descriptor: descriptor, bytes: bytes, client: served.client, stay: stay)
+        descriptor: descriptor, bytes: bytes, client: served.client, isRelayed: served.isRelayed, stay: stay)
       if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
     }
   }

@@ -241,7 +241,8 @@ extension Worker {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase, let stay = handedOver.stay { stays.append(stay) }
     let allowance = gateway.allowance(of: process.counters.connections.count)
-    sessions.open(descriptor, allowance, of: handedOver.client).received(head: handedOver.bytes)
+    sessions.open(descriptor, allowance, of: handedOver.client, isRelayed: handedOver.isRelayed)
+      .received(head: handedOver.bytes)
   }
 }
 
@@ -287,7 +288,7 @@ extension Worker: SessionOwner {
       tls.relayEnded()
     }
     relays.add(relay)
-    http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client))
+    http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client, isRelayed: true))
     return true
   }
 

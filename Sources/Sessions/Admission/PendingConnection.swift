@@ -90,11 +90,13 @@ package final class PendingConnection {
   /// - Parameters:
   ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   ///   - tls: begins TLS, whose first bytes are `first`.
+  ///   - isRelayed: whether the client is behind a relay of this process.
   func start(
     on descriptor: consuming Descriptor, due: MonotonicTime? = nil, tls: TLSContext? = nil,
-    first: [UInt8] = []
+    first: [UInt8] = [], isRelayed: Bool = false
   ) {
     connection = worker.reactor.adopt(descriptor, handler: self, tls: tls, first: first)
+    connection?.isRelayed = isRelayed
     connection?.readInOwnTurn()
     let patience = worker.served.server.handshake
     setDeadline(
@@ -144,7 +146,7 @@ package final class PendingConnection {
   /// Refuses a client that is on its way into a session that could not be handed over. Whoever has not asked for one yet is refused when
   /// it does.
   package func stopIfBound() {
-    guard let route = admission.waiting?.route, connection?.isSecure == true || route.isBound else { return }
+    guard let route = admission.waiting?.route, connection?.isBound == true || route.isBound else { return }
     stop()
   }
 
@@ -232,7 +234,7 @@ extension PendingConnection: ConnectionHandler {
     if refusal != nil { stopCounting() }
     let check = HeadCheck(
       served: worker.served, request: request, client: client, allowance: allowance,
-      stopRetry: worker.retry(isBound: connection?.isSecure == true),
+      stopRetry: worker.retry(isBound: connection?.isBound == true),
       boundRetry: worker.retry(isBound: true), rate: worker.process.handshakes, limit: limit ?? refusal)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
