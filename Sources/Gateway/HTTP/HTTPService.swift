@@ -24,7 +24,15 @@ final class HTTPService: Sendable {
   private let arrivals: AsyncStream<HandedOverConnection>
   private let arrive: AsyncStream<HandedOverConnection>.Continuation
   private let open = Mutex(OpenChannels())
+  private let counted = Mutex(Load())
   private let returns = Mutex(Returns())
+
+  /// The connections that this service has, from when a worker gives one away until it is closed or a worker has it again.
+  struct Load: Equatable {
+    var count = 0
+    /// How many have come so far. A look at the workers between two looks at this sees all connections if no further one has come.
+    var arrived = 0
+  }
 
   private struct OpenChannels {
     enum Phase {
@@ -90,8 +98,16 @@ final class HTTPService: Sendable {
 
   /// Takes over a connection. Can be called from any thread; bounded by the limit on connections.
   func serve(_ connection: HandedOverConnection) {
-    if case .terminated = arrive.yield(connection) { discard(connection) }
+    counted.withLock { load in
+      load.count += 1
+      load.arrived += 1
+    }
+    guard case .terminated = arrive.yield(connection) else { return }
+    discard(connection)
+    ended()
   }
+
+  private func ended() { counted.withLock { $0.count -= 1 } }
 
   /// Serves until `endArrivals` was called, and the last connection is closed or has gone back to a worker that waits for it.
   func run() async {
@@ -113,10 +129,7 @@ final class HTTPService: Sendable {
     enter(.serving)
   }
 
-  /// No connection is served here.
-  var isIdle: Bool { count == 0 }
-  /// The connections that are served here.
-  var count: Int { open.withLock(\.entries.count) }
+  var load: Load { counted.withLock(\.self) }
 
   /// No worker hands over a connection any more.
   func endArrivals() {
@@ -183,6 +196,7 @@ extension HTTPService {
   }
 
   private func serveHTTP(on connection: HandedOverConnection) async {
+    defer { ended() }
     let served = ServedConnection(connection)
     let http = HTTP1Channel(
       responder: { [self] request, writer, channel in

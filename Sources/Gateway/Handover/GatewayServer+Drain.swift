@@ -71,12 +71,14 @@ extension GatewayServer {
     parts.http.stop(within: Self.longestDrain)
     var isStopped = false
     while MonotonicTime.now < begin + Self.longestDrain, !isStopping {
+      let load = parts.http.load
       let idle = await rounds.each { worker in
         worker.sessions.pending.isEmpty && worker.plain?.isEmpty != false && worker.sessions.areViewsQuiet
       }
       // Ends that a view is not told in a moment are handed over.
       let areEndsTold = gateway.process.views.ownEnds == 0 || MonotonicTime.now > begin + Self.timeForEnds
-      if !idle.contains(false), parts.http.isIdle, areEndsTold { return }
+      // None has gone to the service, nor come back from there, between the looks at the workers.
+      if !idle.contains(false), load.count == 0, parts.http.load == load, areEndsTold { return }
       if !isStopped, MonotonicTime.now > begin + Self.longestDrain / 2 {
         isStopped = true
         // Told to come again.
@@ -88,7 +90,7 @@ extension GatewayServer {
       try? await Task.sleep(for: .milliseconds(5))
     }
     guard !isStopping else { return }
-    let cut = await rounds.each { $0.plain?.count ?? 0 }.reduce(parts.http.count, +)
+    let cut = await rounds.each { $0.plain?.count ?? 0 }.reduce(parts.http.load.count, +)
     guard cut > 0 else { return }
     log.warning(
       "requests are cut off by the upgrade: they have not ended in time",

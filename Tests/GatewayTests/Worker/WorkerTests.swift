@@ -15,6 +15,7 @@ private let application = """
       http:
         - {path: events/, events: news}
         - {path: ready, health: ready}
+        - {path: files/, static: /dev}
       websocket:
         - {path: ws/echo/, consumer: echo}
         - {path: ws/news/, consumer: broadcast, group: news}
@@ -334,6 +335,29 @@ struct WorkerTests {
       let beyond = scene.takeOver(TurnedWorker.handshake("/ws/echo/"))
       #expect(answer(beyond) == "503 All connections are in use; try again later.\n")
       #expect(scene.connections == 1)
+    }
+  }
+
+  @Test func `a connection is seen all the way to the HTTP side and back`() async throws {
+    try await serving { scene in
+      let http = scene.worker.http
+      // Nobody there has taken it yet.
+      let client = try scene.ask("GET /files/none HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(http.load == .init(count: 1, arrived: 1))
+      var answer = ""
+      try await scene.until {
+        answer += client.plain()
+        return answer.contains("\r\n\r\n")
+      }
+      #expect(http.load == .init(count: 1, arrived: 1))
+      client.send(TurnedWorker.handshake("/ws/echo/"))
+      try await scene.until {
+        let load = http.load
+        #expect(load.count == 1 || scene.sessions == 1)
+        return load.count == 0
+      }
+      #expect(scene.sessions == 1)
+      #expect(http.load == .init(count: 0, arrived: 1))
     }
   }
 
