@@ -1,8 +1,11 @@
 """`sluice upgrade` and what cannot be handed over: connections with TLS are closed once, and come back to the other program."""
 
 import datetime
+import os
 import re
 import shutil
+import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -164,6 +167,37 @@ def test_a_session_that_began_behind_an_answer_of_the_http_service_is_closed_onc
     upgrade(gateway, tmp_path, 1)
     guest.hears()
     assert (len(guest.closes), guest.refusals) == (1, [])
+
+
+def slow_reader(gateway, authority):
+    """A client with TLS that has asked for a file, and of whose answer the system takes little at a time."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(20)
+    sock.connect(("127.0.0.1", gateway.secure_port))
+    reader = authority.client().wrap_socket(sock, server_hostname="localhost")
+    reader.sendall(b"GET /files/answer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert read_head(reader).startswith("HTTP/1.1 200")
+    return reader
+
+
+def test_an_answer_that_is_on_its_way_to_a_client_with_tls_arrives_whole(gateway, authority):
+    reader = slow_reader(gateway, authority)
+    os.kill(gateway.process.pid, signal.SIGUSR2)
+    assert gateway.says(" upgrading ")
+    # The service has done its part by then, and waited two seconds for the end of the connection.
+    time.sleep(3.5)
+    assert read_exactly(reader, len(ANSWER)) == ANSWER
+    reader.close()
+    assert gateway.says(" upgraded ") and not any("cut off" in line for line in gateway.log), gateway.log
+
+
+def test_an_answer_that_a_client_with_tls_does_not_read_is_told_of(gateway, authority):
+    reader = slow_reader(gateway, authority)
+    os.kill(gateway.process.pid, signal.SIGUSR2)
+    assert gateway.says("WARNING requests are cut off by the upgrade", "count=1 ")
+    assert gateway.says(" upgraded ")
+    reader.close()
 
 
 def test_a_plan_says_whom_an_upgrade_would_close(gateway, authority, tmp_path):

@@ -27,7 +27,8 @@ final class HTTPService: Sendable {
   private let counted = Mutex(Load())
   private let returns = Mutex(Returns())
 
-  /// The connections that this service has, from when a worker gives one away until it is closed or a worker has it again.
+  /// The connections that this service has, from when a worker gives one away until it is closed or a worker has it again. Those behind a
+  /// relay are left out: the relay counts them.
   struct Load: Equatable {
     var count = 0
     /// How many have come so far. A look at the workers between two looks at this sees all connections if no further one has come.
@@ -98,16 +99,20 @@ final class HTTPService: Sendable {
 
   /// Takes over a connection. Can be called from any thread; bounded by the limit on connections.
   func serve(_ connection: HandedOverConnection) {
-    counted.withLock { load in
-      load.count += 1
-      load.arrived += 1
+    if !connection.isRelayed {
+      counted.withLock { load in
+        load.count += 1
+        load.arrived += 1
+      }
     }
     guard case .terminated = arrive.yield(connection) else { return }
     discard(connection)
-    ended()
+    ended(connection)
   }
 
-  private func ended() { counted.withLock { $0.count -= 1 } }
+  private func ended(_ connection: HandedOverConnection) {
+    if !connection.isRelayed { counted.withLock { $0.count -= 1 } }
+  }
 
   /// Serves until `endArrivals` was called, and the last connection is closed or has gone back to a worker that waits for it.
   func run() async {
@@ -196,7 +201,7 @@ extension HTTPService {
   }
 
   private func serveHTTP(on connection: HandedOverConnection) async {
-    defer { ended() }
+    defer { ended(connection) }
     let served = ServedConnection(connection)
     let http = HTTP1Channel(
       responder: { [self] request, writer, channel in

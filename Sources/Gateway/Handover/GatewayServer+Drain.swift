@@ -78,7 +78,9 @@ extension GatewayServer {
       // Ends that a view is not told in a moment are handed over.
       let areEndsTold = gateway.process.views.ownEnds == 0 || MonotonicTime.now > begin + Self.timeForEnds
       // None has gone to the service, nor come back from there, between the looks at the workers.
-      if !idle.contains(false), load.count == 0, parts.http.load == load, areEndsTold { return }
+      if !idle.contains(false), load.count == 0, parts.http.load == load, parts.tls.isIdle, areEndsTold {
+        return
+      }
       if !isStopped, MonotonicTime.now > begin + Self.longestDrain / 2 {
         isStopped = true
         // Told to come again.
@@ -90,7 +92,8 @@ extension GatewayServer {
       try? await Task.sleep(for: .milliseconds(5))
     }
     guard !isStopping else { return }
-    let cut = await rounds.each { $0.plain?.count ?? 0 }.reduce(parts.http.load.count, +)
+    let cut = await rounds.each { $0.plain?.count ?? 0 }
+      .reduce(parts.http.load.count + parts.tls.relayCount, +)
     guard cut > 0 else { return }
     log.warning(
       "requests are cut off by the upgrade: they have not ended in time",
