@@ -1,6 +1,7 @@
 """`sluice upgrade` and SIGUSR2: the process executes another program, which goes on with every connection."""
 
 import asyncio
+import datetime
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import time
 
 import pytest
 
-from clients import connect, frame, open_session, read_close, read_frame, read_head
+from clients import connect, frame, handshake, open_session, read_close, read_frame, read_head
 from conftest import SLUICE
 from redis_stack import wait_until
 from returning import Client, Crowd
@@ -42,6 +43,15 @@ def upgrade(gateway):
     count = sum("NOTICE upgraded" in line for line in gateway.log)
     os.kill(gateway.process.pid, signal.SIGUSR2)
     wait_until(lambda: sum("NOTICE upgraded" in line for line in gateway.log) > count, 30)
+
+
+def took(gateway) -> float:
+    """How many seconds the last upgrade has taken, without the trial of the program."""
+    began, over = (
+        datetime.datetime.fromisoformat([line for line in gateway.log if f"NOTICE {event} " in line][-1].split()[0])
+        for event in ("upgrading", "upgraded")
+    )
+    return (over - began).total_seconds()
 
 
 def command(name: str, file: pathlib.Path) -> str:
@@ -212,6 +222,31 @@ def test_an_upgrade_goes_the_way_that_the_program_was_started_by(tmp_path, file_
     finally:
         process.kill()
         process.communicate(timeout=30)
+
+
+def test_a_connection_that_has_asked_for_nothing_delays_nothing(gateway):
+    with connect(gateway.port) as silent:
+        upgrade(gateway)
+        assert silent.recv(1) == b""
+    assert took(gateway) < 2, gateway.log
+
+
+def test_a_handshake_that_is_under_way_has_five_seconds(gateway):
+    begun = b"GET /ws/echo/ HTTP/1.1\r\nHost: localhost\r\n"
+    with connect(gateway.port) as slow, connect(gateway.port) as never:
+        for sock in (slow, never):
+            sock.sendall(begun)
+        os.kill(gateway.process.pid, signal.SIGUSR2)
+        assert gateway.says(" upgrading ")
+        time.sleep(3.5)
+        slow.sendall(handshake("/ws/echo/").removeprefix(begun))
+        assert read_head(slow).startswith("HTTP/1.1 101")
+        head = read_head(never)
+        assert head.startswith("HTTP/1.1 503") and "Retry-After: " in head, head
+        assert gateway.says(" upgraded ")
+        slow.sendall(frame(1, b"here"))
+        assert text(slow) == "here"
+    assert took(gateway) > 5, gateway.log
 
 
 def test_what_is_half_read_is_read_on(gateway):

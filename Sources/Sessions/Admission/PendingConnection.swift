@@ -137,11 +137,22 @@ package final class PendingConnection {
   /// Ends a connection that is not a session yet, with an answer if its request has begun.
   package func stop() {
     // Bytes of its request may wait for their turn.
-    if admission.isReading, head.isEmpty { connection?.readNow() }
+    if isSilent { connection?.readNow() }
     closing?.stop()
     // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
-    handle(.stopped(hasBegun: !head.isEmpty, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
+    handle(.stopped(hasBegun: !isSilent, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
   }
+
+  /// Ends a connection whose client has asked for nothing. One that has begun TLS goes on with that.
+  func closeIfSilent() {
+    guard isSilent, let connection, connection.isEstablished || !connection.isHeard else { return }
+    // Its request may wait for its turn.
+    connection.readNow()
+    if isSilent { handle(.stopped(hasBegun: false, retry: .zero)) }
+  }
+
+  /// Whether nothing of a request is known.
+  private var isSilent: Bool { admission.isReading && head.isEmpty && connection?.hasUnread != true }
 
   /// Refuses a client that is on its way into a session that could not be handed over. Whoever has not asked for one yet is refused when
   /// it does.
