@@ -121,7 +121,7 @@ extension Worker {
     for manners in order.kept {
       for place in listening[manners.id] ?? [] { place.manners = manners }
     }
-    guard isServing else {
+    guard isServing, lastArrivals == nil else {
       // A stop has begun meanwhile: nobody is accepted any more.
       for listener in order.opened { _ = Descriptor(adopting: listener.descriptor) }
       return

@@ -1,4 +1,6 @@
 import Foundation
+import GatewayConfig
+import TestSupport
 import Testing
 import WebSocketCore
 
@@ -228,6 +230,27 @@ struct WorkerTests {
       for client in [begun, waiting] { client.hangUp() }
       scene.settle()
       #expect(reports.count == 1)
+    }
+  }
+
+  @Test func `an exchange opens nothing once a stop has begun, be it that others listen already`()
+    async throws
+  {
+    for next in [NextListener.after(.zero), .now] {
+      try await serving { scene in
+        // Has not asked for anything yet, and is waited for where others listen.
+        let late = try scene.ask("")
+        _ = scene.stop(next: next)
+        let folder = try TemporaryFolder()
+        let opened = ListeningSocket(
+          descriptor: try Listener.unix(path: folder.path("new")).take(),
+          manners: .init(id: 1, isSecure: false, hasProxyHeader: false))
+        scene.worker.handle(.exchange(ExchangeOrder(opened: [opened], tally: ExchangeTally { _ in })))
+        scene.settle()
+        #expect(scene.worker.reactor.listeners.isEmpty)
+        late.hangUp()
+        scene.settle()
+      }
     }
   }
 
