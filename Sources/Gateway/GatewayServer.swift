@@ -294,6 +294,7 @@ package final class GatewayServer: Sendable {
     // The reactors still run, and no session is left whose end could follow.
     await graceEnd.limit { [views = gateway.process.views] in await views.finish() }
     life.end()
+    await endOperations()
     await commands?.finish()
     // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
@@ -306,6 +307,15 @@ package final class GatewayServer: Sendable {
     deadline.end()
     log.notice("stopped", metadata: gateway.summary)
   }
+
+  /// Lets what is being done come to its end, which a stop brings about: what became of it is in the log then, and whoever asked for it is
+  /// told.
+  private func endOperations() async {
+    _ = await within(Self.operationPatience) { [operations] in await operations.wait() }
+  }
+
+  /// It may wait for a disk.
+  private static let operationPatience = Duration.seconds(1)
 
   /// What runs beside the reactors, for all of them.
   private struct SharedTasks {
@@ -490,7 +500,8 @@ extension GatewayServer {
       case .serviceFinished: services -= 1
       case .exclusively(let work): await work(isStopping)
       }
-      if workers == 0, services == 0 { break }
+      // Who waits to do something alone still hears of the stop.
+      if workers == 0, services == 0 { lifecycle.finish() }
     }
   }
 

@@ -1,6 +1,7 @@
 """`sluice upgrade` and SIGUSR2: the process executes another program, which goes on with every connection."""
 
 import asyncio
+import contextlib
 import datetime
 import json
 import os
@@ -662,6 +663,9 @@ def test_a_hangup_during_an_upgrade_is_a_reload_behind_it(start, tmp_path):
     assert [sum(said in line for line in gateway.log) for said in ("the file is", "the file was")] == [1, 1], gateway.log
 
 
+GIVEN_UP = "NOTICE nothing was upgraded; the upgrade was given up, because the gateway stops"
+
+
 def test_an_upgrade_that_a_stop_ends_says_so(start):
     gateway = start(FILE + "shutdown: {delay: 30s}\n")
     with connect(gateway.port) as half:
@@ -670,7 +674,7 @@ def test_an_upgrade_that_a_stop_ends_says_so(start):
         os.kill(gateway.process.pid, signal.SIGUSR2)
         assert gateway.says(" upgrading ")
         os.kill(gateway.process.pid, signal.SIGTERM)
-        assert gateway.says("NOTICE nothing was upgraded; the upgrade was given up, because the gateway stops", 'error="the gateway is stopping"')
+        assert gateway.says(GIVEN_UP, 'error="the gateway is stopping"')
         assert not any(" ERROR " in line or "as before" in line for line in gateway.log), gateway.log
     os.kill(gateway.process.pid, signal.SIGTERM)
     assert gateway.wait() == 0
@@ -700,6 +704,26 @@ def test_a_stop_at_any_moment_of_an_upgrade_ends_the_process(start):
         time.sleep(chance.uniform(0.08, 0.25))
         os.kill(gateway.process.pid, signal.SIGTERM)
         assert gateway.wait() == 0, gateway.log
+        # The one program or the other has taken it.
+        assert any(GIVEN_UP in line or "NOTICE upgraded" in line for line in gateway.log), gateway.log
+
+
+def test_a_stop_during_the_trial_of_a_program_ends_the_upgrade(start, tmp_path):
+    gateway = start(FILE)
+    slow = subprocess.Popen(
+        [SLUICE, "upgrade", str(tmp_path / "routes0.yaml"), "--binary", "/usr/bin/yes"], stderr=subprocess.PIPE, text=True
+    )
+
+    def is_tried() -> bool:
+        # A thread may be gone by now.
+        with contextlib.suppress(OSError):
+            return any((thread / "children").read_text() for thread in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir())
+
+    wait_until(is_tried, 10, "the program is tried")
+    os.kill(gateway.process.pid, signal.SIGTERM)
+    assert gateway.wait(5) == 0
+    assert any(GIVEN_UP in line for line in gateway.log), gateway.log
+    assert "the gateway is stopping" in slow.communicate(timeout=15)[1] and slow.returncode == 1
 
 
 def test_a_session_that_ends_during_an_upgrade_has_its_last_line(start):
