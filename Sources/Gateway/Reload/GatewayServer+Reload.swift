@@ -249,6 +249,8 @@ extension GatewayServer {
     // Before a client comes in that an order keeps out, and once nothing can be refused: sessions may be closed for them.
     await orders.load(of: prepared.layers, within: Self.layerPatience)
     parts.tls.use(prepared.tls)
+    parts.tls.renewTrust()
+    gateway.process.renewTrust()
     if let certificates = configuration.server.tls { tellRenewed(certificates) }
     gateway.limit(configuration.server, connections: prepared.connections, prepared.shares)
     if let level { level.current = Logger.Level(configuration.logging.level) }

@@ -133,6 +133,11 @@ final class TLSService: Sendable {
     outcome.futureResult.whenFailure { _ in relay.value.abandon() }
   }
 
+  /// What files say of authorities is read again for the next connections.
+  func renewTrust() {
+    trusted.withLock { trusted in trusted = trusted.filter { $0.key.authorities == nil } }
+  }
+
   private func context(trusting trust: UpstreamConfiguration.Trust) throws -> NIOSSLContext {
     if let known = trusted.withLock({ $0[trust] }) { return known }
     let context = try NIOSSLContext(configuration: trust.clientConfiguration)
