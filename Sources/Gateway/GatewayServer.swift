@@ -171,14 +171,10 @@ package final class GatewayServer: Sendable {
       lifecycle.yield(.stopNow)
       // The task that handles these events may get no thread.
       running.parts.withLock { $0 }?.abandon()
-    } overdue: { [current] in
+    } overdue: { bound in
       log.error(
         "the shutdown did not finish in time",
-        metadata: [
-          "bound":
-            "\(current.configuration.shutdown.delay + current.configuration.shutdown.grace + stopBound)",
-          "hint": "the process ends now",
-        ])
+        metadata: ["bound": "\(bound.written)", "hint": "the process ends now"])
       overdue()
     }
   }
@@ -214,8 +210,8 @@ package final class GatewayServer: Sendable {
     lifecycle.yield(.stop)
   }
 
-  /// With the grace that a drain was asked for with.
-  private var shutdown: ShutdownConfiguration {
+  /// How it stops: with the grace that a drain was asked for with, if one was.
+  var shutdown: ShutdownConfiguration {
     var shutdown = configuration.shutdown
     shutdown.grace = life.grace ?? shutdown.grace
     return shutdown
