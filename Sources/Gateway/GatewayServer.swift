@@ -274,8 +274,8 @@ package final class GatewayServer: Sendable {
     await gateway.layers.settle(within: Self.layerPatience)
     if let record, let taken { await goOn(with: taken, of: record, on: parts) }
     let shared = await startShared()
-    for (worker, listeners) in zip(parts.workers, sockets.listeners) {
-      worker.mailbox.post(.start(listeners: listeners))
+    for (index, worker) in parts.workers.enumerated() {
+      worker.mailbox.post(.start(listeners: sockets.listeners[index], left: sockets.left[index]))
     }
     current.sockets.withLock { $0 = sockets }
     let memory = try gateway.memoryReturn.start()

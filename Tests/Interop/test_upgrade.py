@@ -20,7 +20,7 @@ import pytest
 
 from clients import connect, frame, handshake, open_session, read_close, read_frame, read_head
 from conftest import SLUICE
-from redis_stack import wait_until
+from redis_stack import free_port, wait_until
 from returning import Client, Crowd
 
 FILE = """
@@ -436,6 +436,37 @@ def test_an_address_in_use_changes_nothing(start, tmp_path):
             file.write_text(changed(route, f'bind: ["127.0.0.1:0", "127.0.0.1:{taken.getsockname()[1]}"]'))
             done = ask_for_upgrade(file)
             assert done.returncode == 1 and "another process listens there already" in done.stderr, done.stderr
+            sock.sendall(frame(1, b"here"))
+            assert text(sock) == "here"
+
+
+PLACES = ["0.0.0.0:{port}", "127.0.0.1:{port}"]
+
+
+@pytest.mark.parametrize("before, after", [PLACES, PLACES[::-1]])
+def test_who_waits_at_an_address_that_the_new_file_writes_in_another_way_is_served(start, tmp_path, before, after):
+    port = free_port()
+    text_of = lambda place: FILE + f"server: {{bind: '{place.format(port=port)}'}}\n"
+    gateway = start(text_of(before), bind=None)
+    file = tmp_path / "routes0.yaml"
+    # A reload could not take the history on, so the new program is the first that listens there.
+    file.write_text(text_of(after).replace("group: news}", "group: news, history: {messages: 5}}"))
+    begun = b"GET /ws/echo/ HTTP/1.1\r\nHost: localhost\r\n"
+    with contextlib.ExitStack() as stack:
+        half = stack.enter_context(connect(port))
+        half.sendall(begun)
+        os.kill(gateway.process.pid, signal.SIGUSR2)
+        # Nothing is accepted until the handshake under way is over.
+        assert gateway.says(" upgrading ")
+        time.sleep(1)
+        waiting = [stack.enter_context(connect(port)) for _ in range(4)]
+        for sock in waiting:
+            sock.sendall(handshake("/ws/echo/"))
+        half.sendall(handshake("/ws/echo/").removeprefix(begun))
+        assert gateway.says(" upgraded ")
+        for sock in [half, *waiting, stack.enter_context(open_session(port, "/ws/echo/"))]:
+            if sock in [half, *waiting]:
+                assert read_head(sock).startswith("HTTP/1.1 101")
             sock.sendall(frame(1, b"here"))
             assert text(sock) == "here"
 

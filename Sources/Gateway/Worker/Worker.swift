@@ -61,9 +61,10 @@ final class Worker {
   /// Handles a message of another thread.
   func handle(_ message: WorkerMessage) {
     switch message {
-    case .start(let listeners):
+    case .start(let listeners, let left):
       judgeControl()
-      for listener in listeners { listen(on: listener) }
+      for listener in listeners + left { listen(on: listener) }
+      for listener in left { stopListening(on: listener.manners.id) }
     case .takeOver(let connection): takeOver(connection)
     case .outcome(let outcome): sessions.handle(outcome)
     case .perform(let work): work(sessions)
@@ -128,10 +129,13 @@ extension Worker {
     }
     judgeControl()
     for listener in order.opened { listen(on: listener) }
-    for id in order.closed {
-      for place in listening.removeValue(forKey: id) ?? [] {
-        if let index = place.index { reactor.stopListening(at: index) }
-      }
+    for id in order.closed { stopListening(on: id) }
+  }
+
+  /// Who waits there is accepted first.
+  private func stopListening(on id: Int) {
+    for place in listening.removeValue(forKey: id) ?? [] {
+      if let index = place.index { reactor.stopListening(at: index) }
     }
   }
 
