@@ -61,6 +61,8 @@ package final class GatewayServer: Sendable {
   /// What has started the gateway as a service; nil where nobody wants to hear of it.
   let service: ServiceReport?
   let operations = OperationGate()
+  /// Of the publish API, and of other processes.
+  let orders: OrderKeeper
   /// Nil while no commands are answered.
   let commands = Mutex<AdminService?>(nil)
   let life = GatewayLife()
@@ -160,6 +162,7 @@ package final class GatewayServer: Sendable {
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
       extraConnections: shares.extras, room: DescriptorRoom(shares),
       clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops, resuming: record, log: log)
+    orders = OrderKeeper(gateway)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
     deadline = StopDeadline(bound: stopBound) { [progress] in
@@ -170,14 +173,10 @@ package final class GatewayServer: Sendable {
       lifecycle.yield(.stopNow)
       // The task that handles these events may get no thread.
       running.parts.withLock { $0 }?.abandon()
-    } overdue: { [current] in
+    } overdue: { bound in
       log.error(
         "the shutdown did not finish in time",
-        metadata: [
-          "bound":
-            "\(current.configuration.shutdown.delay + current.configuration.shutdown.grace + stopBound)",
-          "hint": "the process ends now",
-        ])
+        metadata: ["bound": "\(bound.written)", "hint": "the process ends now"])
       overdue()
     }
   }
@@ -213,8 +212,8 @@ package final class GatewayServer: Sendable {
     lifecycle.yield(.stop)
   }
 
-  /// With the grace that a drain was asked for with.
-  private var shutdown: ShutdownConfiguration {
+  /// How it stops: with the grace that a drain was asked for with, if one was.
+  var shutdown: ShutdownConfiguration {
     var shutdown = configuration.shutdown
     shutdown.grace = life.grace ?? shutdown.grace
     return shutdown
@@ -277,8 +276,8 @@ package final class GatewayServer: Sendable {
     await gateway.layers.settle(within: Self.layerPatience)
     if let taken { await goOn(with: taken, on: parts) }
     let shared = await startShared()
-    for (worker, listeners) in zip(parts.workers, sockets.listeners) {
-      worker.mailbox.post(.start(listeners: listeners))
+    for (index, worker) in parts.workers.enumerated() {
+      worker.mailbox.post(.start(listeners: sockets.listeners[index], left: sockets.left[index]))
     }
     current.sockets.withLock { $0 = sockets }
     let memory = try gateway.memoryReturn.start()
@@ -293,6 +292,7 @@ package final class GatewayServer: Sendable {
     // The reactors still run, and no session is left whose end could follow.
     await graceEnd.limit { [views = gateway.process.views] in await views.finish() }
     life.end()
+    await endOperations()
     await commands?.finish()
     // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
@@ -306,6 +306,15 @@ package final class GatewayServer: Sendable {
     log.notice("stopped", metadata: gateway.summary)
   }
 
+  /// Lets what is being done come to its end, which a stop brings about: what became of it is in the log then, and whoever asked for it is
+  /// told.
+  private func endOperations() async {
+    _ = await within(Self.operationPatience) { [operations] in await operations.wait() }
+  }
+
+  /// It may wait for a disk.
+  private static let operationPatience = Duration.seconds(1)
+
   /// What runs beside the reactors, for all of them.
   private struct SharedTasks {
     /// Keeps the orders of the publish API.
@@ -313,10 +322,9 @@ package final class GatewayServer: Sendable {
   }
 
   private func startShared() async -> SharedTasks {
-    let keeper = OrderKeeper(gateway)
     // Before a client comes in that an order keeps out.
-    await keeper.load()
-    return SharedTasks(keeping: Task { await keeper.run() })
+    await orders.load()
+    return SharedTasks(keeping: Task { [orders] in await orders.run() })
   }
 
   private func end(_ shared: SharedTasks) async {
@@ -490,7 +498,8 @@ extension GatewayServer {
       case .serviceFinished: services -= 1
       case .exclusively(let work): await work(isStopping)
       }
-      if workers == 0, services == 0 { break }
+      // Who waits to do something alone still hears of the stop.
+      if workers == 0, services == 0 { lifecycle.finish() }
     }
   }
 

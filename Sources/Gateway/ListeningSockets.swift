@@ -77,11 +77,15 @@ struct ListeningSockets {
   private var descriptors: [Int: [(worker: Int, descriptor: Int32)]] = [:]
   /// By worker. The receiver owns them.
   private(set) var listeners: [[ListeningSocket]]
+  /// Those of the process before at addresses that are not listened on any more, by worker: who waits in their queues is still to be
+  /// accepted. The receiver owns them.
+  private(set) var left: [[ListeningSocket]]
   private let isSharing: Bool
   private var nextID = 0
 
   private init(workers: Int, isSharing: Bool, firstID: Int = 0) {
     listeners = Array(repeating: [], count: workers)
+    left = listeners
     self.isSharing = isSharing
     nextID = firstID
   }
@@ -98,13 +102,27 @@ struct ListeningSockets {
     inheriting inherited: [InheritedListener] = [], trouble: Trouble? = nil
   ) throws -> ListeningSockets {
     var inherited = inherited
-    // Whatever is not wanted any more is closed.
-    defer { for listener in inherited { listener.close() } }
     var sockets = ListeningSockets(workers: workers, isSharing: isSharing)
-    try sockets.open(
-      wanted, beside: inherited.compactMap { BindAddress($0.bound) }, all: wanted, &inherited,
-      trouble: trouble)
+    do {
+      try sockets.open(
+        wanted, beside: inherited.compactMap { BindAddress($0.bound) }, all: wanted, &inherited,
+        trouble: trouble)
+    } catch {
+      for listener in inherited { listener.close() }
+      throw error
+    }
+    for listener in inherited { sockets.leave(listener) }
     return sockets
+  }
+
+  /// Its address is not wanted any more, or written in another way.
+  private mutating func leave(_ listener: InheritedListener) {
+    listener.file?.remove()
+    Descriptor.setInherited(listener.descriptor, false)
+    let manners = ListeningSocket.Manners(
+      id: newID(), isSecure: listener.isSecure, hasProxyHeader: listener.hasProxyHeader)
+    left[listener.worker % left.count].append(
+      ListeningSocket(descriptor: listener.descriptor, manners: manners))
   }
 
   /// Goes on with sockets that the process before has listened on.
@@ -150,6 +168,8 @@ struct ListeningSockets {
           place.wanted.address, worker: worker, descriptor: descriptor, isLent: place.isLent)
         (listener.unit, listener.bound, listener.file) = (place.unit, "\(place.bound)", place.file)
         (listener.mode, listener.group) = (place.wanted.options.mode, place.wanted.options.group)
+        listener.isSecure = place.wanted.isSecure
+        listener.hasProxyHeader = place.wanted.options.proxyProtocol
         return listener
       }
     }
@@ -277,7 +297,7 @@ struct ListeningSockets {
   /// Closes what was opened and is nobody's yet.
   func discard() {
     remove()
-    for listener in listeners.joined() { _ = Descriptor(adopting: listener.descriptor) }
+    for listener in [listeners, left].joined().joined() { _ = Descriptor(adopting: listener.descriptor) }
   }
 }
 

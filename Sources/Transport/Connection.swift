@@ -36,6 +36,8 @@ public final class Connection {
   private var ownTurns: UInt8 = 0
   /// Nothing has been read from it yet.
   var isNew = true
+  /// Whether its peer is a relay of this process, which ends with that.
+  public var isRelayed = false
   /// The handler is to be called when its turn comes.
   private var wantsTurn = false
   /// What is read at once: as much as the handler gets done in a turn. Bytes.
@@ -102,6 +104,9 @@ public final class Connection {
 
   /// Whether the connection uses TLS.
   public var isSecure: Bool { tls != nil }
+
+  /// Whether it can never go on in another process: the keys of its TLS are here, or the relay that it comes through is.
+  public var isBound: Bool { isSecure || isRelayed }
 
   /// Whether bytes can be exchanged: false before a server is connected to, or TLS's handshake is over. What is written until then is
   /// lost.

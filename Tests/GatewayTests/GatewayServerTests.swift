@@ -159,19 +159,27 @@ struct GatewayServerTests {
   {
     let configuration = try ConfigurationLoader.configuration(
       of: chat.replacing("THREADS", with: "1") + "\nshutdown: {grace: 0s}\n")
-    let overdue = DispatchSemaphore(value: 0)
-    // It does not run, as if all threads that would run it were blocked.
-    let gateway = GatewayServer(configuration, log: .quiet, stopBound: .milliseconds(10)) { overdue.signal() }
-    #expect(overdue.wait(timeout: .now()) == .timedOut)
-    gateway.stop()
-    #expect(overdue.wait(timeout: .now() + 20) == .success)
+    // The grace of a drain takes the place of that of the file.
+    for (grace, bound) in [(nil, "10ms"), (Duration.milliseconds(20), "30ms")] {
+      let overdue = DispatchSemaphore(value: 0)
+      let lines = WrittenLines(.text)
+      // It does not run, as if all threads that would run it were blocked.
+      let gateway = GatewayServer(configuration, log: lines.log, stopBound: .milliseconds(10)) {
+        overdue.signal()
+      }
+      #expect(overdue.wait(timeout: .now()) == .timedOut)
+      gateway.stop(within: grace)
+      #expect(overdue.wait(timeout: .now() + 20) == .success)
+      let said = lines.all.filter { $0.contains("the shutdown did not finish in time bound=\(bound) ") }
+      #expect(said.count == 1, "\(lines.all)")
+    }
   }
 
   @Test func `a second wish to stop makes the time shorter, and the end of the stop ends it`() throws {
     let (abandoned, overdue) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let deadline = StopDeadline(bound: .seconds(3600)) {
       abandoned.signal()
-    } overdue: {
+    } overdue: { _ in
       overdue.signal()
     }
     try deadline.begin(.seconds(3600))

@@ -679,7 +679,7 @@ def test_drain_waits_for_the_sessions_and_counts_them(start, file, runtime):
     assert "a drain has been under way for" in body["error"]
     told = status(file, env=env)
     assert (told["state"], told["under_way"]["name"]) == ("stopping", "drain")
-    assert 0 < told["grace_left_seconds"] <= 3
+    assert told["grace"] == "3s" and 0 < told["grace_left_seconds"] <= 3
     # Four of them answer the close frame.
     for sock in socks[:4]:
         assert read_close(sock)[0] == 1012

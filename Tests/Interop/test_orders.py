@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from conftest import SLUICE
 from redis_stack import Host, Layer, RedisGateway, Session, wait_until
 from test_redis_outages import outage_of, with_user
+from test_reload import Reloading
 from tokens import simple_jwt
 
 KEY = "a signing key of more than thirty-two bytes"
@@ -311,6 +312,35 @@ def test_orders_reach_every_process_also_those_that_start_later(layer, begin):
     # What is no order is told of, and does nothing.
     send("sluice.control", {"type": "sluice.mute", "user": 5})
     assert one.says("sluice.mute", 'the order needs a time: \\"for\\": \\"10m\\"')
+
+
+@pytest.mark.parametrize("before", ["memory", "redis"])
+def test_an_order_keeps_out_at_once_where_a_reload_brings_its_layer(redis, begin, start, tmp_path, before):
+    layer = Layer((Host(redis),))
+    given(ask(begin(layer.yaml, kind=RedisGateway), "/api/disconnect", {"user": "ann", "for": "1h"}))
+    first = {"memory": "{backend: memory}", "redis": Layer((Host(redis),), prefix="first").yaml}[before]
+    scene = Reloading(start, tmp_path, ROUTES.replace("LAYER", first), env=ENV)
+    session(scene.gateway, "ann").socket.close()
+    scene.change(ROUTES.replace("LAYER", layer.yaml))
+    assert refusal(scene.gateway, "ann")[0] == 403
+
+
+def test_an_order_keeps_out_once_the_layer_is_there_that_a_reload_has_brought(redis, begin, start, tmp_path):
+    given(ask(begin(Layer((Host(redis),)).yaml, kind=RedisGateway), "/api/disconnect", {"user": "ann", "for": "1h"}))
+    scene = Reloading(start, tmp_path, ROUTES.replace("LAYER", Layer((Host(redis),), prefix="first").yaml), env=ENV)
+    layer = with_user(redis, "gateway")
+    with outage_of(redis, "gateway"):
+        scene.change(ROUTES.replace("LAYER", layer.yaml))
+
+    def is_kept_out() -> bool:
+        try:
+            session(scene.gateway, "ann").socket.close()
+            return False
+        except InvalidStatus as refused:
+            return refused.response.status_code == 403
+
+    # Orders are read once a minute in any case.
+    wait_until(is_kept_out, 20, what="the order is read")
 
 
 def test_an_order_that_was_given_while_redis_was_away_holds_when_it_is_back(redis, begin):

@@ -884,6 +884,22 @@ def test_an_upstream_behind_tls(start, secure_echo):
     assert logged(gateway, "the certificate of the server is not trusted")
 
 
+def test_a_reload_reads_the_authorities_of_an_upstream_again(start, authority, secure_echo, tmp_path):
+    right = authority.file.read_bytes()
+    (tmp_path / "other").mkdir()
+    authority.file.write_bytes(Authority(tmp_path / "other").file.read_bytes())
+    gateway = start(text=PROXY.replace("PORT", str(secure_echo.socket.getsockname()[1])).replace("MUTE", "1"))
+    with pytest.raises(InvalidStatus) as refused:
+        ws_connect(gateway.ws("/trusted/"))
+    assert refused.value.response.status_code == 502
+    authority.file.write_bytes(right)
+    gateway.process.send_signal(signal.SIGHUP)
+    assert gateway.says("the file was reloaded")
+    with ws_connect(gateway.ws("/trusted/")) as client:
+        client.send("hello")
+        assert client.recv(timeout=20) == "hello"
+
+
 @pytest.fixture
 def secure_pages(authority):
     authority.issue("pages", "localhost")

@@ -1,6 +1,8 @@
 """`sluice upgrade` and SIGUSR2: the process executes another program, which goes on with every connection."""
 
 import asyncio
+import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -16,9 +18,9 @@ import time
 
 import pytest
 
-from clients import connect, frame, open_session, read_close, read_frame, read_head
+from clients import connect, frame, handshake, open_session, read_close, read_frame, read_head
 from conftest import SLUICE
-from redis_stack import wait_until
+from redis_stack import free_port, wait_until
 from returning import Client, Crowd
 
 FILE = """
@@ -42,6 +44,15 @@ def upgrade(gateway):
     count = sum("NOTICE upgraded" in line for line in gateway.log)
     os.kill(gateway.process.pid, signal.SIGUSR2)
     wait_until(lambda: sum("NOTICE upgraded" in line for line in gateway.log) > count, 30)
+
+
+def took(gateway) -> float:
+    """How many seconds the last upgrade has taken, without the trial of the program."""
+    began, over = (
+        datetime.datetime.fromisoformat([line for line in gateway.log if f"NOTICE {event} " in line][-1].split()[0])
+        for event in ("upgrading", "upgraded")
+    )
+    return (over - began).total_seconds()
 
 
 def command(name: str, file: pathlib.Path) -> str:
@@ -212,6 +223,31 @@ def test_an_upgrade_goes_the_way_that_the_program_was_started_by(tmp_path, file_
     finally:
         process.kill()
         process.communicate(timeout=30)
+
+
+def test_a_connection_that_has_asked_for_nothing_delays_nothing(gateway):
+    with connect(gateway.port) as silent:
+        upgrade(gateway)
+        assert silent.recv(1) == b""
+    assert took(gateway) < 2, gateway.log
+
+
+def test_a_handshake_that_is_under_way_has_five_seconds(gateway):
+    begun = b"GET /ws/echo/ HTTP/1.1\r\nHost: localhost\r\n"
+    with connect(gateway.port) as slow, connect(gateway.port) as never:
+        for sock in (slow, never):
+            sock.sendall(begun)
+        os.kill(gateway.process.pid, signal.SIGUSR2)
+        assert gateway.says(" upgrading ")
+        time.sleep(3.5)
+        slow.sendall(handshake("/ws/echo/").removeprefix(begun))
+        assert read_head(slow).startswith("HTTP/1.1 101")
+        head = read_head(never)
+        assert head.startswith("HTTP/1.1 503") and "Retry-After: " in head, head
+        assert gateway.says(" upgraded ")
+        slow.sendall(frame(1, b"here"))
+        assert text(slow) == "here"
+    assert took(gateway) > 5, gateway.log
 
 
 def test_what_is_half_read_is_read_on(gateway):
@@ -400,6 +436,37 @@ def test_an_address_in_use_changes_nothing(start, tmp_path):
             file.write_text(changed(route, f'bind: ["127.0.0.1:0", "127.0.0.1:{taken.getsockname()[1]}"]'))
             done = ask_for_upgrade(file)
             assert done.returncode == 1 and "another process listens there already" in done.stderr, done.stderr
+            sock.sendall(frame(1, b"here"))
+            assert text(sock) == "here"
+
+
+PLACES = ["0.0.0.0:{port}", "127.0.0.1:{port}"]
+
+
+@pytest.mark.parametrize("before, after", [PLACES, PLACES[::-1]])
+def test_who_waits_at_an_address_that_the_new_file_writes_in_another_way_is_served(start, tmp_path, before, after):
+    port = free_port()
+    text_of = lambda place: FILE + f"server: {{bind: '{place.format(port=port)}'}}\n"
+    gateway = start(text_of(before), bind=None)
+    file = tmp_path / "routes0.yaml"
+    # A reload could not take the history on, so the new program is the first that listens there.
+    file.write_text(text_of(after).replace("group: news}", "group: news, history: {messages: 5}}"))
+    begun = b"GET /ws/echo/ HTTP/1.1\r\nHost: localhost\r\n"
+    with contextlib.ExitStack() as stack:
+        half = stack.enter_context(connect(port))
+        half.sendall(begun)
+        os.kill(gateway.process.pid, signal.SIGUSR2)
+        # Nothing is accepted until the handshake under way is over.
+        assert gateway.says(" upgrading ")
+        time.sleep(1)
+        waiting = [stack.enter_context(connect(port)) for _ in range(4)]
+        for sock in waiting:
+            sock.sendall(handshake("/ws/echo/"))
+        half.sendall(handshake("/ws/echo/").removeprefix(begun))
+        assert gateway.says(" upgraded ")
+        for sock in [half, *waiting, stack.enter_context(open_session(port, "/ws/echo/"))]:
+            if sock in [half, *waiting]:
+                assert read_head(sock).startswith("HTTP/1.1 101")
             sock.sendall(frame(1, b"here"))
             assert text(sock) == "here"
 
@@ -627,6 +694,9 @@ def test_a_hangup_during_an_upgrade_is_a_reload_behind_it(start, tmp_path):
     assert [sum(said in line for line in gateway.log) for said in ("the file is", "the file was")] == [1, 1], gateway.log
 
 
+GIVEN_UP = "NOTICE nothing was upgraded; the upgrade was given up, because the gateway stops"
+
+
 def test_an_upgrade_that_a_stop_ends_says_so(start):
     gateway = start(FILE + "shutdown: {delay: 30s}\n")
     with connect(gateway.port) as half:
@@ -635,7 +705,7 @@ def test_an_upgrade_that_a_stop_ends_says_so(start):
         os.kill(gateway.process.pid, signal.SIGUSR2)
         assert gateway.says(" upgrading ")
         os.kill(gateway.process.pid, signal.SIGTERM)
-        assert gateway.says("NOTICE nothing was upgraded; the upgrade was given up, because the gateway stops", 'error="the gateway is stopping"')
+        assert gateway.says(GIVEN_UP, 'error="the gateway is stopping"')
         assert not any(" ERROR " in line or "as before" in line for line in gateway.log), gateway.log
     os.kill(gateway.process.pid, signal.SIGTERM)
     assert gateway.wait() == 0
@@ -665,6 +735,26 @@ def test_a_stop_at_any_moment_of_an_upgrade_ends_the_process(start):
         time.sleep(chance.uniform(0.08, 0.25))
         os.kill(gateway.process.pid, signal.SIGTERM)
         assert gateway.wait() == 0, gateway.log
+        # The one program or the other has taken it.
+        assert any(GIVEN_UP in line or "NOTICE upgraded" in line for line in gateway.log), gateway.log
+
+
+def test_a_stop_during_the_trial_of_a_program_ends_the_upgrade(start, tmp_path):
+    gateway = start(FILE)
+    slow = subprocess.Popen(
+        [SLUICE, "upgrade", str(tmp_path / "routes0.yaml"), "--binary", "/usr/bin/yes"], stderr=subprocess.PIPE, text=True
+    )
+
+    def is_tried() -> bool:
+        # A thread may be gone by now.
+        with contextlib.suppress(OSError):
+            return any((thread / "children").read_text() for thread in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir())
+
+    wait_until(is_tried, 10, "the program is tried")
+    os.kill(gateway.process.pid, signal.SIGTERM)
+    assert gateway.wait(5) == 0
+    assert any(GIVEN_UP in line for line in gateway.log), gateway.log
+    assert "the gateway is stopping" in slow.communicate(timeout=15)[1] and slow.returncode == 1
 
 
 def test_a_session_that_ends_during_an_upgrade_has_its_last_line(start):

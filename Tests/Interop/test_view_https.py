@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import threading
 
@@ -109,6 +110,26 @@ def test_a_certificate_that_is_not_accepted(gateway_to, house, authority, secure
     done = subprocess.run([SLUICE, "validate", "--connect", file], capture_output=True, text=True, env={**os.environ, "SLUICE_SECRET": SECRET}, timeout=60)
     said = done.stdout + done.stderr
     assert done.returncode != 0 and words.partition(":")[0] in said and "tls: {ca: FILE}" in said, said
+
+
+def test_a_reload_reads_the_authorities_again(gateway_to, house, authority, secure, tmp_path):  # noqa: F811
+    right, other, file = authority.file.read_bytes(), Authority(tmp_path).file.read_bytes(), tmp_path / "trusted.pem"
+    file.write_bytes(other)
+    gateway = gateway_to(place(secure.port), f"tls: {{ca: {file}}}\n")
+    assert refused(gateway).status_code == 503
+
+    def trust(authorities: bytes) -> None:
+        file.write_bytes(authorities)
+        count = sum("the file was reloaded" in line for line in gateway.log)
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: sum("the file was reloaded" in line for line in gateway.log) > count, 20, "the reload")
+
+    trust(right)
+    one = wait_until(lambda: admitted(gateway, "a"), 20, "the view is asked")
+    # Nor is a connection used on that was made while others were trusted.
+    trust(other)
+    assert refused(gateway).status_code == 503
+    one.close()
 
 
 @pytest.mark.parametrize("how", ["ends", "is silent"])

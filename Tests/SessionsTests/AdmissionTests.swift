@@ -123,6 +123,7 @@ private struct Visit: Sendable {
   var method = "GET"
   var allowance = Allowance.session
   var stopRetry: Duration?
+  var rate: HandshakeRate?
 
   private var isWebSocket: Bool { target.hasPrefix("/ws/") }
 
@@ -151,7 +152,7 @@ private struct Visit: Sendable {
     guard let destination = served.destination(of: request, at: place) else { return .http }
     let check = HeadCheck(
       served: served, request: request, client: Client(peer: .unix, isSecure: false),
-      allowance: allowance, stopRetry: stopRetry)
+      allowance: allowance, stopRetry: stopRetry, rate: rate)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
     } catch {
@@ -442,6 +443,22 @@ struct AdmissionTests {
       admission.next(.head(.refused(HandshakeRefusal(.headTooLong)))).words
         == "refuse 431: The request head is too long.")
     #expect(admission.next(.head(.http)).words == "nothing")
+  }
+
+  @Test func `a handshake counts once its head is good, whatever becomes of it then`() throws {
+    let rate = HandshakeRate(Rate(count: 1, period: .seconds(3600), burst: 1), log: .quiet)
+    func status(_ target: String, _ fields: [String: String] = [:]) throws -> Int? {
+      switch try Visit(target: target, fields: fields, rate: rate).head() {
+      case .refused(let refusal): refusal.status
+      default: nil
+      }
+    }
+    #expect(try status("/ws/nowhere/") == 404)
+    #expect(try status("/ws/echo/", ["origin": "http://other.test"]) == 403)
+    #expect(try status("/ws/proxied/a/../b/") == 400)
+    // It has no token.
+    #expect(try status("/ws/private/") == nil)
+    #expect(try status("/ws/echo/") == 503)
   }
 
   @Test func `a page of another origin can read why its stream was refused`() throws {

@@ -35,7 +35,7 @@ extension GatewayServer {
     let census = await census(of: workers)
     let silent = workers.indices.filter { !census.workers.contains($0) }
     let counters = gateway.process.counters
-    let shutdown = configuration.shutdown
+    let shutdown = shutdown
     let addresses = current.sockets.withLock { $0?.addresses } ?? []
     var status = signOfLife().with([
       "listening": .array(addresses.map { .string($0.url) }),

@@ -79,7 +79,8 @@ final class HTTPConnections {
     guard let descriptor = connection.detach() else { return false }
     worker.http.serve(
       HandedOverConnection(
-        descriptor: descriptor.take(), bytes: [UInt8](copying: bytes), client: client))
+        descriptor: descriptor.take(), bytes: [UInt8](copying: bytes), client: client,
+        isRelayed: connection.isRelayed))
     return true
   }
 

@@ -24,7 +24,16 @@ final class HTTPService: Sendable {
   private let arrivals: AsyncStream<HandedOverConnection>
   private let arrive: AsyncStream<HandedOverConnection>.Continuation
   private let open = Mutex(OpenChannels())
+  private let counted = Mutex(Load())
   private let returns = Mutex(Returns())
+
+  /// The connections that this service has, from when a worker gives one away until it is closed or a worker has it again. Those behind a
+  /// relay are left out: the relay counts them.
+  struct Load: Equatable {
+    var count = 0
+    /// How many have come so far. A look at the workers between two looks at this sees all connections if no further one has come.
+    var arrived = 0
+  }
 
   private struct OpenChannels {
     enum Phase {
@@ -90,7 +99,19 @@ final class HTTPService: Sendable {
 
   /// Takes over a connection. Can be called from any thread; bounded by the limit on connections.
   func serve(_ connection: HandedOverConnection) {
-    if case .terminated = arrive.yield(connection) { discard(connection) }
+    if !connection.isRelayed {
+      counted.withLock { load in
+        load.count += 1
+        load.arrived += 1
+      }
+    }
+    guard case .terminated = arrive.yield(connection) else { return }
+    discard(connection)
+    ended(connection)
+  }
+
+  private func ended(_ connection: HandedOverConnection) {
+    if !connection.isRelayed { counted.withLock { $0.count -= 1 } }
   }
 
   /// Serves until `endArrivals` was called, and the last connection is closed or has gone back to a worker that waits for it.
@@ -113,10 +134,7 @@ final class HTTPService: Sendable {
     enter(.serving)
   }
 
-  /// No connection is served here.
-  var isIdle: Bool { count == 0 }
-  /// The connections that are served here.
-  var count: Int { open.withLock(\.entries.count) }
+  var load: Load { counted.withLock(\.self) }
 
   /// No worker hands over a connection any more.
   func endArrivals() {
@@ -173,16 +191,18 @@ extension HTTPService {
   /// A connection while it is served here.
   private final class ServedConnection: Sendable {
     let client: Client
+    let isRelayed: Bool
     /// Once a worker has the connection, and counts it: completed when the worker waits for its end by itself, or it has ended.
     let left = Mutex<EventLoopFuture<Void>?>(nil)
 
-    init(of client: Client) {
-      self.client = client
+    init(_ connection: HandedOverConnection) {
+      (client, isRelayed) = (connection.client, connection.isRelayed)
     }
   }
 
   private func serveHTTP(on connection: HandedOverConnection) async {
-    let served = ServedConnection(of: connection.client)
+    defer { ended(connection) }
+    let served = ServedConnection(connection)
     let http = HTTP1Channel(
       responder: { [self] request, writer, channel in
         let upload = Upload(request, on: channel)
@@ -334,7 +354,7 @@ extension HTTPService {
         return returns.workers[returns.next]
       }
       let handedOver = HandedOverConnection(
-        descriptor: descriptor, bytes: bytes, client: served.client, stay: stay)
+        descriptor: descriptor, bytes: bytes, client: served.client, isRelayed: served.isRelayed, stay: stay)
       if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
     }
   }

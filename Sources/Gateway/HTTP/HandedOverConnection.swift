@@ -7,6 +7,8 @@ struct HandedOverConnection: Sendable {
   /// Bytes that were read from it and not handled yet.
   var bytes: [UInt8]
   var client: Client
+  /// Whether the client is behind a relay of this process: an `HTTPRelay`.
+  var isRelayed = false
   /// On its way back to a worker; nil otherwise.
   var stay: Stay?
 

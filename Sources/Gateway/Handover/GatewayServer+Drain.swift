@@ -24,7 +24,7 @@ extension GatewayServer {
   func timeUntilServed(startingTakes time: Duration) -> Duration {
     let counters = gateway.process.counters
     let others = counters.connections.count > counters.sessions.count
-    return Self.timeToAnswer + (others ? LastRequests.time(within: Self.longestDrain) : .zero) + time
+    return Self.timeToAnswer + (others ? Self.lastRequests : .zero) + time
   }
 
   /// How long clients have to answer their close frames, at most.
@@ -56,8 +56,11 @@ extension GatewayServer {
 
   /// How long requests and handshakes that are under way may take.
   static let longestDrain = Duration.seconds(5)
-
+  /// How long connections without a request are kept for one.
+  private static let lastRequests = LastRequests.time(within: longestDrain)
   private static let timeForEnds = Duration.seconds(1)
+  /// How long those may take to end who were told to come again.
+  private static let timeForRefusals = Duration.milliseconds(500)
 
   /// Accepts nothing more for now, and has what is under way answered.
   func drain(_ parts: RunningParts, _ rounds: WorkerRounds) async {
@@ -69,30 +72,53 @@ extension GatewayServer {
       return true
     }
     parts.http.stop(within: Self.longestDrain)
-    var isStopped = false
     while MonotonicTime.now < begin + Self.longestDrain, !isStopping {
-      let idle = await rounds.each { worker in
-        worker.sessions.pending.isEmpty && worker.plain?.isEmpty != false && worker.sessions.areViewsQuiet
-      }
-      // Ends that a view is not told in a moment are handed over.
-      let areEndsTold = gateway.process.views.ownEnds == 0 || MonotonicTime.now > begin + Self.timeForEnds
-      if !idle.contains(false), parts.http.isIdle, areEndsTold { return }
-      if !isStopped, MonotonicTime.now > begin + Self.longestDrain / 2 {
-        isStopped = true
-        // Told to come again.
-        _ = await rounds.each { worker in
-          for connection in worker.sessions.pending.values { connection.stop() }
-          return true
-        }
-      }
+      if await isDrained(parts, rounds, since: begin) { return }
       try? await Task.sleep(for: .milliseconds(5))
     }
     guard !isStopping else { return }
-    let cut = await rounds.each { $0.plain?.count ?? 0 }.reduce(parts.http.count, +)
+    await refusePending(rounds)
+    let cut = await rounds.each { $0.plain?.count ?? 0 }
+      .reduce(parts.http.load.count + parts.tls.relayCount, +)
     guard cut > 0 else { return }
     log.warning(
       "requests are cut off by the upgrade: they have not ended in time",
       metadata: ["count": .number(cut), "time": "\(Self.longestDrain.written)"])
+  }
+
+  /// Whether nothing is under way any more that another program would not go on with.
+  ///
+  /// - Parameter begin: when nothing more was accepted.
+  private func isDrained(
+    _ parts: RunningParts, _ rounds: WorkerRounds, since begin: MonotonicTime
+  ) async -> Bool {
+    let time = MonotonicTime.now.since(begin)
+    let load = parts.http.load
+    let idle = await rounds.each { worker in
+      if time > Self.lastRequests { worker.sessions.closeSilent() }
+      return worker.sessions.pending.isEmpty && worker.plain?.isEmpty != false
+        && worker.sessions.areViewsQuiet
+    }
+    // None has gone to the service, nor come back from there, between the looks at the workers.
+    guard !idle.contains(false), load.count == 0, parts.http.load == load, parts.tls.isIdle else {
+      return false
+    }
+    // Ends that a view is not told in a moment are handed over.
+    return gateway.process.views.ownEnds == 0 || time > Self.timeForEnds
+  }
+
+  /// Tells the clients to come again whose handshakes are still under way, and gives them a moment to hear it.
+  private func refusePending(_ rounds: WorkerRounds) async {
+    _ = await rounds.each { worker in
+      for connection in worker.sessions.pending.values { connection.stop() }
+      return true
+    }
+    let end = MonotonicTime.now + Self.timeForRefusals
+    while MonotonicTime.now < end, !isStopping,
+      await rounds.each({ !$0.sessions.pending.isEmpty }).contains(true)
+    {
+      try? await Task.sleep(for: .milliseconds(5))
+    }
   }
 
   /// Everything goes on as before.

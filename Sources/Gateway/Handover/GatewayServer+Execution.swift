@@ -30,38 +30,53 @@ extension GatewayServer {
   ) async -> UpgradeRefusal {
     // A slow server gets time while sessions go on as ever. Most of it while new ones come in, too: they wait for the rest.
     let begin = MonotonicTime.now
-    await gateway.layers.settleOutgoing(within: Self.longestSettling)
+    await gateway.layers.settleOutgoing(within: Self.longestSettling, unless: hasStopBegun)
     let left = max(.zero, Self.longestSettling - MonotonicTime.now.since(begin))
     await writeLog(order)
+    // Nothing is held yet.
+    guard !isStopping else { return .stopping }
     let end = MonotonicTime.now + Self.longestDrain
     await drain(parts, rounds)
     _ = await rounds.each { $0.sessions.closeLate() }
-    await gateway.layers.settleOutgoing(within: min(left, max(.zero, end.since(.now))))
+    await gateway.layers.settleOutgoing(
+      within: min(left, max(.zero, end.since(.now))), unless: hasStopBegun)
     let commands = commands.withLock(\.self)
     await commands?.pause()
     await gateway.layers.pause()
-    let refusal = await withCheckedContinuation { continuation in
-      lifecycle.yield(
-        .exclusively { [self] isStopping in
-          guard !isStopping else {
-            _ = await rounds.each { $0.sessions.holdViews(false) }
-            await gateway.layers.goOn()
-            return continuation.resume(returning: UpgradeRefusal.stopping)
-          }
-          guard !graceEnd.isSet else {
-            // It serves until the delay of the stop is over.
-            await goOn(parts, rounds)
-            return continuation.resume(returning: UpgradeRefusal.stopping)
-          }
-          let short = UpgradeMemory(of: self).refusal(of: .record)
-          let refusal =
-            if let short { short } else { await execute(program, order, parts, rounds, startingTakes: time) }
-          await goOn(parts, rounds)
-          continuation.resume(returning: refusal)
-        })
+    let refusal = await exclusively { [self] isStopping in
+      guard !isStopping else {
+        _ = await rounds.each { $0.sessions.holdViews(false) }
+        await gateway.layers.goOn()
+        return .stopping
+      }
+      guard !graceEnd.isSet else {
+        // It serves until the delay of the stop is over.
+        await goOn(parts, rounds)
+        return .stopping
+      }
+      let short = UpgradeMemory(of: self).refusal(of: .record)
+      let refusal =
+        if let short { short } else { await execute(program, order, parts, rounds, startingTakes: time) }
+      await goOn(parts, rounds)
+      return refusal
     }
     await commands?.goOn()
     return refusal
+  }
+
+  /// For those who wait elsewhere: a stop ends an upgrade.
+  var hasStopBegun: @Sendable () -> Bool { { [graceEnd] in graceEnd.isSet } }
+
+  /// - Parameter work: no stop begins during it; told whether one has.
+  private func exclusively(
+    _ work: @escaping @Sendable (_ isStopping: Bool) async -> UpgradeRefusal
+  ) async -> UpgradeRefusal {
+    await withCheckedContinuation { continuation in
+      let event = LifecycleEvent.exclusively { continuation.resume(returning: await work($0)) }
+      guard case .terminated = lifecycle.yield(event) else { return }
+      // A stop is over already.
+      Task { continuation.resume(returning: await work(true)) }
+    }
   }
 
   private func execute(

@@ -159,12 +159,14 @@ extension GatewayServer {
     // The program that is tried needs the memory that the pieces of a long record had.
     if record.size > Self.longRecord { ProcessMemory.trim() }
     let path = order.path ?? ProgramFile.ownPath ?? ""
+    let isGivenUp = hasStopBegun
     // It ends within its time, unless its file gives no answer.
     let report = try await FileThreads.shared.run(within: UpgradeTrial.patience * 2) { disk in
       disk.reach(path) { _ in
         Result {
           do {
-            return try UpgradeTrial.run(program, order, on: record, within: UpgradeTrial.patience)
+            return try UpgradeTrial.run(
+              program, order, on: record, within: UpgradeTrial.patience, unless: isGivenUp)
           } catch let failure as TransportFailure {
             // Such as a program for another machine.
             throw UpgradeRefusal("\(path): \(failure)")

@@ -20,6 +20,9 @@ struct InheritedListener: Recorded, Equatable {
   /// The permissions of that file, and its group, as the configuration has said them.
   var mode: UInt32?
   var group: String?
+  /// What has been spoken there.
+  var isSecure = false
+  var hasProxyHeader = false
 
   init(_ address: BindAddress, worker: Int, descriptor: Int32, isLent: Bool = false) {
     self.address = "\(address)"
@@ -38,6 +41,8 @@ struct InheritedListener: Recorded, Equatable {
       case 7: file = try field.record()
       case 8: mode = UInt32(try field.integer(in: 0...0o7777))
       case 9: group = try field.text()
+      case 10: isSecure = try field.flag()
+      case 11: hasProxyHeader = try field.flag()
       default: break
       }
     }
@@ -54,6 +59,8 @@ struct InheritedListener: Recorded, Equatable {
     if let file { record.add(7, file) }
     if let mode { record.addAlways(8, UInt64(mode)) }
     if let group { record.add(9, text: group) }
+    record.add(10, isSecure)
+    record.add(11, hasProxyHeader)
   }
 
   /// Whether it goes on at an address of the file. Where its own file is gone, nobody finds it.

@@ -135,14 +135,17 @@ enum UpgradeTrial {
   static let patience = Duration.seconds(10)
 
   /// Blocks the thread.
+  ///
+  /// - Parameter isGivenUp: whether the gateway stops.
   static func run(
     _ program: ProgramFile, _ order: UpgradeOrder, on record: MemoryFile,
-    within patience: Duration
+    within patience: Duration, unless isGivenUp: () -> Bool
   ) throws -> TrialReport {
     let name = order.arguments.first ?? "sluice"
     let child = try ChildReport.run(
       program, [name] + order.trial + order.arguments.dropFirst(), environment: order.environment,
-      input: record.rawValue, within: patience)
+      input: record.rawValue, within: patience, unless: isGivenUp)
+    guard !isGivenUp() else { throw UpgradeRefusal.stopping }
     if let refusal = refusal(of: child) { throw refusal }
     guard child.ending == .exited(0), !child.report.isEmpty else { throw refusal(child, of: order, patience) }
     do throws(RecordedFault) {

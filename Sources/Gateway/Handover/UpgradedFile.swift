@@ -150,7 +150,7 @@ extension GatewayServer {
   /// The last of those that a reload does not keep are closed some seconds later.
   func waitForCloses(_ rounds: WorkerRounds) async {
     let end = MonotonicTime.now + Self.longestCloses
-    while MonotonicTime.now < end, await rounds.each({ $0.sessions.isClosing }).contains(true) {
+    while MonotonicTime.now < end, !isStopping, await rounds.each({ $0.sessions.isClosing }).contains(true) {
       try? await Task.sleep(for: .milliseconds(20))
     }
   }

@@ -300,14 +300,19 @@ final class GatewayLayers: Sendable {
     return states
   }
 
-  /// Waits until all that was published here is sent, or the time is over.
-  func settleOutgoing(within time: Duration) async {
+  /// Waits until all that was published here is sent, or the time is over, or nobody needs to know any more.
+  func settleOutgoing(within time: Duration, unless isGivenUp: @escaping @Sendable () -> Bool) async {
     let end = ContinuousClock.now + time
-    await Self.each(all) { await Self.settle($0, by: end) }
+    await Self.each(all) { await Self.settle($0, by: end, unless: isGivenUp) }
   }
 
-  private static func settle(_ layer: any LayerBackend, by end: ContinuousClock.Instant) async {
-    while ContinuousClock.now < end, await !layer.isSettled { try? await Task.sleep(for: .milliseconds(1)) }
+  private static func settle(
+    _ layer: any LayerBackend, by end: ContinuousClock.Instant,
+    unless isGivenUp: @Sendable () -> Bool = { false }
+  ) async {
+    while ContinuousClock.now < end, !isGivenUp(), await !layer.isSettled {
+      try? await Task.sleep(for: .milliseconds(1))
+    }
   }
 
   /// The name of a layer with something that was published here and is not sent; nil where there is none.

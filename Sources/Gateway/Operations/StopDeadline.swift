@@ -22,16 +22,16 @@ final class StopDeadline: Sendable {
   private let bound: Duration
   private let begun: @Sendable () -> Void
   private let abandon: @Sendable () -> Void
-  private let overdue: @Sendable () -> Void
+  private let overdue: @Sendable (_ bound: Duration) -> Void
   private let state = Mutex(State.idle)
 
   /// - Parameters:
   ///   - begun: called on the separate thread when the delay is over, if there was one.
   ///   - abandon: called on the separate thread when the grace is over.
-  ///   - overdue: called there when the bound is over, too.
+  ///   - overdue: called there when the bound is over, too; told how long the stop could take, from when it was asked for first.
   init(
     bound: Duration, begun: @escaping @Sendable () -> Void = {}, abandon: @escaping @Sendable () -> Void,
-    overdue: @escaping @Sendable () -> Void
+    overdue: @escaping @Sendable (_ bound: Duration) -> Void
   ) {
     self.bound = bound
     self.begun = begun
@@ -83,27 +83,33 @@ final class StopDeadline: Sendable {
     private let bound: Duration
     private let beginning: Timer
     private let abandoning: Timer
-    private let ending: Timer
+    private var ending: Timer?
+    /// When a stop was asked for first.
+    private var asked: MonotonicTime?
     private var end: MonotonicTime?
 
     init(
       _ reactor: Reactor, _ bound: Duration, _ begun: @escaping () -> Void,
-      _ abandon: @escaping () -> Void, _ overdue: @escaping () -> Void
+      _ abandon: @escaping () -> Void, _ overdue: @escaping (Duration) -> Void
     ) {
       self.reactor = reactor
       self.bound = bound
       beginning = reactor.timer(begun)
       abandoning = reactor.timer(abandon)
-      ending = reactor.timer(overdue)
+      // Unowned: the mailbox keeps this object while its reactor runs.
+      ending = reactor.timer { [unowned self] in
+        if let asked, let end { overdue((end + bound).since(asked)) }
+      }
     }
 
     func run(_ order: Order) {
       if order.delay > .zero { beginning.schedule(after: order.delay) } else { beginning.cancel() }
+      asked = asked ?? reactor.now
       let time = reactor.now + order.delay + order.grace
       if let end, time >= end { return }
       end = time
       abandoning.schedule(at: time)
-      ending.schedule(at: time + bound)
+      ending?.schedule(at: time + bound)
     }
   }
 }

@@ -229,6 +229,8 @@ extension GatewayServer {
     var connections: Int
     var layers: ServedLayers
     var routes: ServedRoutes
+    /// The layers that were not there before.
+    var added: [any LayerBackend]
   }
 
   /// Why a configuration would be refused, as far as that is known beforehand; nil where it would not. Nothing is changed by it.
@@ -245,12 +247,17 @@ extension GatewayServer {
     guard let parts = runningParts else { throw .notServing }
     let (configuration, context) = try await check(wanted)
     let prepared = try await prepare(configuration, context, parts.workers, parts.tls)
+    // Before a client comes in that an order keeps out, and once nothing can be refused: sessions may be closed for them.
+    await orders.load(of: prepared.added, within: Self.layerPatience)
     parts.tls.use(prepared.tls)
+    parts.tls.renewTrust()
+    gateway.process.renewTrust()
     if let certificates = configuration.server.tls { tellRenewed(certificates) }
     gateway.limit(configuration.server, connections: prepared.connections, prepared.shares)
     gateway.layers.renewAccess(of: prepared.layers, by: configuration)
     if let level { level.current = Logger.Level(configuration.logging.level) }
     current.serve(configuration)
+    defer { orders.joined(prepared.added) }
     return await exchange(prepared, parts.workers)
   }
 
@@ -288,7 +295,7 @@ extension GatewayServer {
     return Prepared(
       tls: context, sockets: try await openSockets(for: configuration), shares: shares,
       connections: min(configuration.server.connections ?? shares.connections, shares.connections),
-      layers: layers, routes: gateway.process.routes(of: configuration, layers))
+      layers: layers, routes: gateway.process.routes(of: configuration, layers), added: added)
   }
 
   /// Finds out what can be known beforehand of whether a configuration could be served. Nothing is changed by it.

@@ -84,6 +84,9 @@ final class TLSService: Sendable {
   /// Open relays with clients, including those whose service's end is closed while the last bytes are on the way.
   var relayCount: Int { open.withLock { $0.clients } }
 
+  /// Whether nothing is on the way through a relay, be it to a client or to an upstream.
+  var isIdle: Bool { open.withLock(\.isEmpty) }
+
   // MARK: - Upstreams
 
   /// Connects to an upstream with TLS.
@@ -128,6 +131,11 @@ final class TLSService: Sendable {
     }
     // The time is over, so the result would not be used.
     outcome.futureResult.whenFailure { _ in relay.value.abandon() }
+  }
+
+  /// What files say of authorities is read again for the next connections.
+  func renewTrust() {
+    trusted.withLock { trusted in trusted = trusted.filter { $0.key.authorities == nil } }
   }
 
   private func context(trusting trust: UpstreamConfiguration.Trust) throws -> NIOSSLContext {

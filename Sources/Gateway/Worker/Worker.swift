@@ -61,9 +61,10 @@ final class Worker {
   /// Handles a message of another thread.
   func handle(_ message: WorkerMessage) {
     switch message {
-    case .start(let listeners):
+    case .start(let listeners, let left):
       judgeControl()
-      for listener in listeners { listen(on: listener) }
+      for listener in listeners + left { listen(on: listener) }
+      for listener in left { stopListening(on: listener.manners.id) }
     case .takeOver(let connection): takeOver(connection)
     case .outcome(let outcome): sessions.handle(outcome)
     case .perform(let work): work(sessions)
@@ -121,17 +122,20 @@ extension Worker {
     for manners in order.kept {
       for place in listening[manners.id] ?? [] { place.manners = manners }
     }
-    guard isServing else {
+    guard isServing, lastArrivals == nil else {
       // A stop has begun meanwhile: nobody is accepted any more.
       for listener in order.opened { _ = Descriptor(adopting: listener.descriptor) }
       return
     }
     judgeControl()
     for listener in order.opened { listen(on: listener) }
-    for id in order.closed {
-      for place in listening.removeValue(forKey: id) ?? [] {
-        if let index = place.index { reactor.stopListening(at: index) }
-      }
+    for id in order.closed { stopListening(on: id) }
+  }
+
+  /// Who waits there is accepted first.
+  private func stopListening(on id: Int) {
+    for place in listening.removeValue(forKey: id) ?? [] {
+      if let index = place.index { reactor.stopListening(at: index) }
     }
   }
 
@@ -241,7 +245,8 @@ extension Worker {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase, let stay = handedOver.stay { stays.append(stay) }
     let allowance = gateway.allowance(of: process.counters.connections.count)
-    sessions.open(descriptor, allowance, of: handedOver.client).received(head: handedOver.bytes)
+    sessions.open(descriptor, allowance, of: handedOver.client, isRelayed: handedOver.isRelayed)
+      .received(head: handedOver.bytes)
   }
 }
 
@@ -287,7 +292,7 @@ extension Worker: SessionOwner {
       tls.relayEnded()
     }
     relays.add(relay)
-    http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client))
+    http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client, isRelayed: true))
     return true
   }
 

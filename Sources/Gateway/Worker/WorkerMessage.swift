@@ -3,8 +3,8 @@ import WebSocketCore
 
 /// A message from another thread to a worker.
 enum WorkerMessage: Sendable {
-  /// Listening sockets. The worker becomes their owner.
-  case start(listeners: [ListeningSocket])
+  /// Listening sockets, and those that are only listened on until whoever waits there is accepted. The worker becomes their owner.
+  case start(listeners: [ListeningSocket], left: [ListeningSocket] = [])
   /// A connection that comes back from the HTTP service for a request that is not for it.
   case takeOver(HandedOverConnection)
   /// What its sessions had asked of other threads.

@@ -31,8 +31,8 @@ final class RedisPresence: Sendable {
     if let state { table.resume(state.presence) }
     let before = state.map { $0.presence.map(\.group) + $0.leaving } ?? []
     let groups = Dictionary(grouping: before) { Shard.index(of: $0, count: requests.count) }
-    links = zip(servers ?? configuration.accesses, requests).enumerated().map { shard, server in
-      let (server, requests) = server
+    links = zip(servers ?? configuration.accesses, requests).enumerated().map { shard, pair in
+      let (server, requests) = pair
       return RedisPresenceLink(
         alias: alias, connector: RedisConnector(server, eventLoop: loop),
         register: PresenceRegister(prefix: configuration.prefix, database: server.host.database, id: id),

@@ -105,8 +105,11 @@ struct HeadCheck {
         fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
         host: handshake.host, client: client, takesMessage: route.takesTokens,
         request: self.place(match.captures, showsHistory: route.numbered != nil)))
-    guard let upstream = route.configuration.consumer.upstream else { return opening }
-    return try forwarded(opening, of: session, to: upstream, path, match)
+    if let upstream = route.configuration.consumer.upstream {
+      try forward(opening, of: session, to: upstream, path, match)
+    }
+    try pay()
+    return opening
   }
 
   private func request(
@@ -133,13 +136,15 @@ struct HeadCheck {
         throw HandshakeRefusal(.badSince)
       }
       let stream = EventStreamOpening(route: route, crossOrigin: crossOrigin)
-      return try admitted(
+      let opening = try admitted(
         Opening(
           .stream(stream), captures: place.match.captures, history: history,
           by: WayIn(place.path, origin: origins.first, host: host, of: client)),
         Credentials(
           fields: request.fields, query: place.path.query, host: host, client: client,
           request: self.place(place.match.captures, showsHistory: true)))
+      try pay()
+      return opening
     } catch {
       var refusal = error
       refusal.crossOrigin = (try? crossOrigin.get()) ?? []
@@ -169,9 +174,13 @@ struct HeadCheck {
       do { try opening.nameGroups() } catch { throw HandshakeRefusal(.noRoute) }
     }
     guard allowance.mayBeSession else { throw HandshakeRefusal(.tooManyConnections) }
-    // Last of all that costs nothing: whoever is refused for something else does not count.
-    if let seconds = rate?.retryAfter() { throw HandshakeRefusal(.handshakesOverLimit(retryAfter: seconds)) }
     return opening
+  }
+
+  /// Last of all that the head tells: whoever is refused for something in it does not count. Before anything that others are asked for, also
+  /// for those who are refused then, such as clients with bad tokens: it is their servers, too, that the limit protects.
+  private func pay() throws(HandshakeRefusal) {
+    if let seconds = rate?.retryAfter() { throw HandshakeRefusal(.handshakesOverLimit(retryAfter: seconds)) }
   }
 }
 
@@ -179,10 +188,10 @@ struct HeadCheck {
 
 extension HeadCheck {
   /// Adds the request to the upstream.
-  private func forwarded(
+  private func forward(
     _ opening: Opening, of session: SessionOpening, to upstream: UpstreamConfiguration, _ path: RequestPath,
     _ match: RouteMatch
-  ) throws(HandshakeRefusal) -> Opening {
+  ) throws(HandshakeRefusal) {
     let target = upstream.target(of: String(decoding: request.target, as: UTF8.self), path, match)
     guard let target else { throw HandshakeRefusal(.ambiguousPath) }
     let hidden = session.route.auth?.tokenParameters ?? []
@@ -198,7 +207,6 @@ extension HeadCheck {
         hidesTokens: session.route.configuration.auth != nil))
     opening.kind = .session(
       SessionOpening(route: session.route, handshake: session.handshake, upstream: request))
-    return opening
   }
 
   /// The handshake with the upstream, made from the client's.

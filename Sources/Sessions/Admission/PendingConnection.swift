@@ -90,11 +90,13 @@ package final class PendingConnection {
   /// - Parameters:
   ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   ///   - tls: begins TLS, whose first bytes are `first`.
+  ///   - isRelayed: whether the client is behind a relay of this process.
   func start(
     on descriptor: consuming Descriptor, due: MonotonicTime? = nil, tls: TLSContext? = nil,
-    first: [UInt8] = []
+    first: [UInt8] = [], isRelayed: Bool = false
   ) {
     connection = worker.reactor.adopt(descriptor, handler: self, tls: tls, first: first)
+    connection?.isRelayed = isRelayed
     connection?.readInOwnTurn()
     let patience = worker.served.server.handshake
     setDeadline(
@@ -135,16 +137,27 @@ package final class PendingConnection {
   /// Ends a connection that is not a session yet, with an answer if its request has begun.
   package func stop() {
     // Bytes of its request may wait for their turn.
-    if admission.isReading, head.isEmpty { connection?.readNow() }
+    if isSilent { connection?.readNow() }
     closing?.stop()
     // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
-    handle(.stopped(hasBegun: !head.isEmpty, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
+    handle(.stopped(hasBegun: !isSilent, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
   }
+
+  /// Ends a connection whose client has asked for nothing. One that has begun TLS goes on with that.
+  func closeIfSilent() {
+    guard isSilent, let connection, connection.isEstablished || !connection.isHeard else { return }
+    // Its request may wait for its turn.
+    connection.readNow()
+    if isSilent { handle(.stopped(hasBegun: false, retry: .zero)) }
+  }
+
+  /// Whether nothing of a request is known.
+  private var isSilent: Bool { admission.isReading && head.isEmpty && connection?.hasUnread != true }
 
   /// Refuses a client that is on its way into a session that could not be handed over. Whoever has not asked for one yet is refused when
   /// it does.
   package func stopIfBound() {
-    guard let route = admission.waiting?.route, connection?.isSecure == true || route.isBound else { return }
+    guard let route = admission.waiting?.route, connection?.isBound == true || route.isBound else { return }
     stop()
   }
 
@@ -232,7 +245,7 @@ extension PendingConnection: ConnectionHandler {
     if refusal != nil { stopCounting() }
     let check = HeadCheck(
       served: worker.served, request: request, client: client, allowance: allowance,
-      stopRetry: worker.retry(isBound: connection?.isSecure == true),
+      stopRetry: worker.retry(isBound: connection?.isBound == true),
       boundRetry: worker.retry(isBound: true), rate: worker.process.handshakes, limit: limit ?? refusal)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))

@@ -6,7 +6,7 @@ import Transport
 import WebSocketCore
 
 extension Session {
-  var isBound: Bool { connection.isSecure || upstream != nil && route.isBound }
+  var isBound: Bool { connection.isBound || upstream != nil && route.isBound }
 
   func handedState(_ chunks: UnsentChunks) -> SessionState? {
     guard state == .open || state == .closing else { return leavingState(chunks, record) }
@@ -87,7 +87,7 @@ extension Session {
 }
 
 extension EventStream {
-  var isBound: Bool { connection.isSecure }
+  var isBound: Bool { connection.isBound }
 
   func handedState(_ chunks: UnsentChunks) -> SessionState? {
     guard isOpen else { return leavingState(chunks, record) }

@@ -99,6 +99,11 @@ extension WorkerSessions {
     for connection in pending.values { connection.stopIfBound() }
   }
 
+  /// Closes the connections that have sent nothing: browsers open them ahead of need, and may never use them.
+  package func closeSilent() {
+    for connection in pending.values { connection.closeIfSilent() }
+  }
+
   /// Closes the sessions that could not be handed over in time.
   ///
   /// - Parameter plan: when they come back.

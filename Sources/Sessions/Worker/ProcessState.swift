@@ -118,6 +118,9 @@ package final class ProcessState: Sendable {
     handshakes.limit(server.handshakes)
   }
 
+  /// Has views that are asked on by what the files of authorities say now. Others read theirs when they are made.
+  package func renewTrust() { routeViews.renewTrust() }
+
   /// Matches new requests with other routes. Every worker has an end of their layers, and is told by the caller.
   package func serve(_ routes: ServedRoutes) {
     routeViews.keep(routes.routes)

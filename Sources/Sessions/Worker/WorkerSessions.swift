@@ -193,15 +193,16 @@ extension WorkerSessions {
   ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   ///   - tls: begins TLS on it; nil for none.
   ///   - first: bytes of the TLS that were read already.
+  ///   - isRelayed: whether the client is behind a relay of this process.
   @discardableResult
   package func open(
     _ descriptor: consuming Descriptor, _ allowance: Allowance, of client: Client,
     _ preface: PendingConnection.Preface = .none, due: MonotonicTime? = nil, tls: TLSContext? = nil,
-    first: [UInt8] = []
+    first: [UInt8] = [], isRelayed: Bool = false
   ) -> PendingConnection {
     let connection = PendingConnection(self, allowance: allowance, client: client, preface: preface)
     pending[ObjectIdentifier(connection)] = connection
-    connection.start(on: descriptor, due: due, tls: tls, first: first)
+    connection.start(on: descriptor, due: due, tls: tls, first: first, isRelayed: isRelayed)
     return connection
   }
 

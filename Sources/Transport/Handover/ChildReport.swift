@@ -7,7 +7,7 @@ package struct ChildReport: Sendable, Equatable {
   package enum Ending: Sendable, Equatable {
     case exited(Int32)
     case signalled(Int32)
-    /// The time was over, and it was killed.
+    /// The time was over, or it was given up, and it was killed.
     case late
     /// The system does not say: the process ignores SIGCHLD, or something else in it waits for every child.
     case unknown
@@ -32,9 +32,10 @@ package struct ChildReport: Sendable, Equatable {
   /// - Parameters:
   ///   - input: the file's descriptor.
   ///   - time: after it the child is killed.
+  ///   - isGivenUp: whether it is killed before: nobody needs to know any more.
   package static func run(
     _ program: ProgramFile, _ arguments: [String], environment: [String], input: Int32,
-    within time: Duration
+    within time: Duration, unless isGivenUp: () -> Bool = { false }
   ) throws(TransportFailure) -> ChildReport {
     let deadline = MonotonicTime.now + time
     let report = try Descriptor.pipe()
@@ -55,7 +56,7 @@ package struct ChildReport: Sendable, Equatable {
     var ends = [reading.rawValue, telling.rawValue].map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
     }
-    told.listen(to: &ends, of: child, until: deadline)
+    told.listen(to: &ends, of: child) { MonotonicTime.now >= deadline || isGivenUp() }
     told.ending = end(of: child)
     told.readRest(of: ends)
     return told
@@ -77,8 +78,8 @@ package struct ChildReport: Sendable, Equatable {
   /// Reads until the child has ended: others may have the writing ends, too.
   ///
   /// - Parameter ends: for the report, and for what it says otherwise. They are ignored at their end.
-  private mutating func listen(to ends: inout [pollfd], of child: pid_t, until deadline: MonotonicTime) {
-    while Self.state(of: child) == .running, MonotonicTime.now < deadline {
+  private mutating func listen(to ends: inout [pollfd], of child: pid_t, until isOver: () -> Bool) {
+    while Self.state(of: child) == .running, !isOver() {
       let count = unsafe poll(&ends, nfds_t(ends.count), Self.look)
       for index in ends.indices where count > 0 && ends[index].revents != 0 {
         if !read(from: ends[index].fd, isReport: index == 0) { ends[index].fd = -1 }

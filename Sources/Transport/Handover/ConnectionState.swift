@@ -92,7 +92,7 @@ extension Connection {
   /// - Parameter chunks: gets the unsent bytes.
   /// - Returns: nil where it cannot be handed over: TLS has keys that only this process has, and a server is not reached yet.
   public func state(_ chunks: UnsentChunks) -> ConnectionState? {
-    guard tls == nil, !isConnecting, phase != .closed else { return nil }
+    guard !isBound, !isConnecting, phase != .closed else { return nil }
     var state = ConnectionState(descriptor: rawDescriptor)
     state.isReadingPaused = isReadingPaused
     state.isSendingFinished = isSendingFinished

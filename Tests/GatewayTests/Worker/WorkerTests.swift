@@ -1,4 +1,6 @@
 import Foundation
+import GatewayConfig
+import TestSupport
 import Testing
 import WebSocketCore
 
@@ -15,6 +17,7 @@ private let application = """
       http:
         - {path: events/, events: news}
         - {path: ready, health: ready}
+        - {path: files/, static: /dev}
       websocket:
         - {path: ws/echo/, consumer: echo}
         - {path: ws/news/, consumer: broadcast, group: news}
@@ -230,6 +233,27 @@ struct WorkerTests {
     }
   }
 
+  @Test func `an exchange opens nothing once a stop has begun, be it that others listen already`()
+    async throws
+  {
+    for next in [NextListener.after(.zero), .now] {
+      try await serving { scene in
+        // Has not asked for anything yet, and is waited for where others listen.
+        let late = try scene.ask("")
+        _ = scene.stop(next: next)
+        let folder = try TemporaryFolder()
+        let opened = ListeningSocket(
+          descriptor: try Listener.unix(path: folder.path("new")).take(),
+          manners: .init(id: 1, isSecure: false, hasProxyHeader: false))
+        scene.worker.handle(.exchange(ExchangeOrder(opened: [opened], tally: ExchangeTally { _ in })))
+        scene.settle()
+        #expect(scene.worker.reactor.listeners.isEmpty)
+        late.hangUp()
+        scene.settle()
+      }
+    }
+  }
+
   @Test func `sessions that end while a stop closes them are counted once`() async throws {
     try await serving { scene in
       // A stream ends at once when it is closed, and those whose clients are gone while they are told so.
@@ -334,6 +358,29 @@ struct WorkerTests {
       let beyond = scene.takeOver(TurnedWorker.handshake("/ws/echo/"))
       #expect(answer(beyond) == "503 All connections are in use; try again later.\n")
       #expect(scene.connections == 1)
+    }
+  }
+
+  @Test func `a connection is seen all the way to the HTTP side and back`() async throws {
+    try await serving { scene in
+      let http = scene.worker.http
+      // Nobody there has taken it yet.
+      let client = try scene.ask("GET /files/none HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(http.load == .init(count: 1, arrived: 1))
+      var answer = ""
+      try await scene.until {
+        answer += client.plain()
+        return answer.contains("\r\n\r\n")
+      }
+      #expect(http.load == .init(count: 1, arrived: 1))
+      client.send(TurnedWorker.handshake("/ws/echo/"))
+      try await scene.until {
+        let load = http.load
+        #expect(load.count == 1 || scene.sessions == 1)
+        return load.count == 0
+      }
+      #expect(scene.sessions == 1)
+      #expect(http.load == .init(count: 0, arrived: 1))
     }
   }
 

@@ -22,6 +22,11 @@ final class RouteViews: Sendable {
     return RouteView(configuration, of: route.name, failures: failures, log: log)
   }
 
+  /// Reads the files of authorities again.
+  func renewTrust() {
+    for view in known.withLock(\.self).values { view.links.renewTrust() }
+  }
+
   /// Those that are asked from now on.
   func keep(_ routes: [SessionRoute]) {
     let views = routes.compactMap { route in route.view.map { (route.name, $0) } }

@@ -19,6 +19,7 @@ final class HTTPLink {
 
   // Strong: a link lives until its answer, also when nobody else needs its links any more.
   private let links: HTTPLinks
+  let trustedAt: Int
   private var connection: Connection?
   private var state = State.connecting
   private var request: [UInt8] = []
@@ -35,8 +36,14 @@ final class HTTPLink {
   private(set) var hasSent = false
 
   /// Takes the request, for which it has to be connected.
-  init(_ links: HTTPLinks, _ request: [UInt8], until due: MonotonicTime, _ completed: @escaping Completed) {
+  ///
+  /// - Parameter trustedAt: `SharedLinks.renewals` before its server is looked at.
+  init(
+    _ links: HTTPLinks, _ request: [UInt8], until due: MonotonicTime, trustedAt: Int,
+    _ completed: @escaping Completed
+  ) {
     self.links = links
+    self.trustedAt = trustedAt
     self.request = request
     self.due = due
     self.completed = completed

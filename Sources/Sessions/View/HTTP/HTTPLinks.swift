@@ -40,7 +40,7 @@ final class HTTPLinks {
   ) -> HTTPLink {
     let due = reactor.now + time
     while !isFresh, let link = kept.last {
-      guard link.isUsable else {
+      guard isTrusted(link), link.isUsable else {
         link.end()
         continue
       }
@@ -49,15 +49,19 @@ final class HTTPLinks {
       return link
     }
     shared.open.up()
-    let link = HTTPLink(self, request, until: due, completed)
+    let link = HTTPLink(self, request, until: due, trustedAt: shared.renewals.count, completed)
     dialer.connect(link)
     return link
   }
 
+  /// Whether its server was found to be the right one by the authorities of now.
+  private func isTrusted(_ link: HTTPLink) -> Bool { link.trustedAt == shared.renewals.count }
+
   /// Whether the connection waits for another request. Over the whole process no more are kept than may be in use, and each worker's
   /// share: those of a worker that has had much to ask must not make another one connect for each question.
   func mayKeep(_ link: HTTPLink) -> Bool {
-    guard !isRetired, upstream.idleTimeout > .zero, shared.open.count <= shared.most || kept.count < share
+    guard !isRetired, isTrusted(link), upstream.idleTimeout > .zero,
+      shared.open.count <= shared.most || kept.count < share
     else { return false }
     kept.append(link)
     return true
@@ -85,13 +89,32 @@ final class SharedLinks: Sendable {
   let most: Int
   /// Of the whole process.
   let open = Atomic(0)
-  /// Begins TLS; nil without it.
-  let tls: Result<TLSContext, TLSContext.Fault>?
+  private let context: Mutex<Result<TLSContext, TLSContext.Fault>?>
+  /// How often the authorities have been read anew.
+  let renewals = Atomic(0)
 
   init(_ upstream: UpstreamConfiguration, most: Int) {
     self.upstream = upstream
     self.most = most
-    tls = upstream.scheme.isSecure ? upstream.trust.clientContext : nil
+    context = Mutex(upstream.clientContext)
+  }
+
+  /// Begins TLS; nil without it.
+  var tls: Result<TLSContext, TLSContext.Fault>? { context.withLock(\.self) }
+
+  /// Reads the file of authorities again, where there is one. Connections that were made before serve no further request.
+  func renewTrust() {
+    guard upstream.trust.authorities != nil else { return }
+    let new = upstream.clientContext
+    context.withLock { $0 = new }
+    renewals.up()
+  }
+}
+
+extension UpstreamConfiguration {
+  /// Nil without TLS.
+  fileprivate var clientContext: Result<TLSContext, TLSContext.Fault>? {
+    scheme.isSecure ? trust.clientContext : nil
   }
 }
 

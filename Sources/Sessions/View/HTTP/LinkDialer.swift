@@ -6,7 +6,7 @@ import Transport
 /// is looked up elsewhere, and what was found is remembered for a short while.
 final class LinkDialer {
   private let upstream: UpstreamConfiguration
-  private let tls: Result<TLSContext, TLSContext.Fault>?
+  private let shared: SharedLinks
   // Unowned: the worker lives while its reactor runs.
   private unowned let worker: WorkerSessions
   /// Nil for a name.
@@ -23,7 +23,7 @@ final class LinkDialer {
 
   init(_ shared: SharedLinks, of worker: WorkerSessions) {
     upstream = shared.upstream
-    tls = shared.tls
+    self.shared = shared
     self.worker = worker
     address =
       upstream.socket.map { ServerAddress(unixPath: $0) }
@@ -40,7 +40,7 @@ final class LinkDialer {
   private func connect(_ link: HTTPLink, to address: ServerAddress) {
     do throws(TransportFailure) {
       let connection =
-        switch tls {
+        switch shared.tls {
         case nil: try worker.reactor.connect(to: address, handler: link)
         case .success(let context)?:
           try worker.reactor.connect(to: address, handler: link, tls: context, name: upstream.host)
@@ -93,7 +93,7 @@ final class LinkDialer {
     if let address = ServerAddress(serverOf: descriptor.rawValue) {
       found = (address, worker.reactor.now + Self.memory)
     }
-    switch tls {
+    switch shared.tls {
     case nil: link.connect(by: worker.reactor.adopt(descriptor, handler: link))
     case .success(let context)?:
       link.connect(
