@@ -85,6 +85,14 @@ struct ConfigurationComparisonTests {
     RoutePair(
       [chat], [chat + ", auth: users"], ["changed /ws/<slug:room>/ at /ws/a/: auth; closes 4401"]),
     RoutePair(
+      [chat + ", auth: users, auth_optional: true"], [chat],
+      ["changed /ws/<slug:room>/ at /ws/a/: auth; auth_optional; closes 1012 some"]),
+    // Who is known ends for other rights, and who is not for other groups.
+    RoutePair(
+      [chat + ", auth: users, auth_optional: true"],
+      ["path: \"ws/<slug:room>/\", consumer: chat, group: \"room_{room}\""],
+      ["changed /ws/<slug:room>/ at /ws/a/: auth; auth_optional; group; closes 1012 some; closes 1012 some"]),
+    RoutePair(
       [chat + ", allowed_hosts: ['a.example', 'b.example']"], [chat + ", allowed_hosts: ['a.example']"],
       ["changed /ws/<slug:room>/ at /ws/a/: allowed_hosts; closes 4403 some"]),
     RoutePair(
