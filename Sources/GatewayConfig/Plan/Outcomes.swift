@@ -29,8 +29,10 @@ struct Outcomes {
     guard let groups = new.groups, let known = old.groups, groups.fromView == known.fromView else {
       return excluded
     }
-    if areSame(known.templates, groups.templates) { excluded.insert(.closes(.groupsChanged)) }
     // What ends a client whatever groups it is in is not about those.
+    if !change.isCertain(.groupsChanged), areSame(known.templates, groups.templates) {
+      excluded.insert(.closes(.groupsChanged))
+    }
     if !change.isCertain(.rightsChanged),
       areSame(known.subscribe, groups.subscribe) || stayOpen(known.subscribe, groups.subscribe)
     {

@@ -87,6 +87,9 @@ struct ConfigurationComparisonTests {
     RoutePair(
       [chat + ", auth: users, auth_optional: true"], [chat],
       ["changed /ws/<slug:room>/ at /ws/a/: auth; auth_optional; closes 1012 some"]),
+    RoutePair(
+      [chat], [chat + ", presence: true"],
+      ["changed /ws/<slug:room>/ at /ws/a/: presence; closes 1012"]),
     // Who is known ends for other rights, and who is not for other groups.
     RoutePair(
       [chat + ", auth: users, auth_optional: true"],
