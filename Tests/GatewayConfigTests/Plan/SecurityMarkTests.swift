@@ -41,6 +41,13 @@ private func socket(_ mode: String?, group: String? = nil, path: String = "/run/
   return "server: {bind: {address: 'unix:\(path)'\(mode)\(group)}}"
 }
 
+/// Addresses with a header of the PROXY protocol.
+private func proxied(_ addresses: String..., beside others: [String] = [], trusted: String? = nil) -> String {
+  let all = addresses.map { "{address: '\($0)', proxy_protocol: true}" } + others.map { "'\($0)'" }
+  let list = trusted.map { ", trusted_proxies: [\($0)]" } ?? ""
+  return "server: {bind: [\(all.joined(separator: ", "))]\(list)}"
+}
+
 struct SecurityMarkTests {
   static let pairs = [
     LooserPair(
@@ -117,6 +124,17 @@ struct SecurityMarkTests {
       .proxiesWidened, top: "server: {trusted_proxies: [10.0.0.1]}",
       "server: {trusted_proxies: [10.0.0.1, 10.0.0.2]}"),
     LooserPair(
+      .proxiesWidened, top: proxied("0.0.0.0:8000", trusted: "10.0.0.0/8"), proxied("0.0.0.0:8000")),
+    LooserPair(
+      .proxiesWidened, top: proxied("0.0.0.0:8000", trusted: "10.0.0.0/8"),
+      proxied("0.0.0.0:8000", trusted: "10.0.0.0/8, 11.0.0.1")),
+    LooserPair(.proxiesWidened, top: "server: {bind: '0.0.0.0:8000'}", proxied("0.0.0.0:8000")),
+    LooserPair(
+      .proxiesWidened, top: "server: {bind: '0.0.0.0:8000'}",
+      proxied("0.0.0.0:8001", beside: ["0.0.0.0:8000"])),
+    LooserPair(.proxiesWidened, top: socket(nil), proxied("unix:/run/web.sock")),
+    LooserPair(.proxiesWidened, top: socket(nil), proxied("unix:/run/web.sock", trusted: "unix")),
+    LooserPair(
       .addressWidened, top: "server: {bind: \"127.0.0.1:8000\"}", "server: {bind: \"0.0.0.0:8000\"}"),
     LooserPair(.addressWidened, top: socket("0600"), socket("0660")),
     LooserPair(.addressWidened, top: socket(nil), socket("0666")),
@@ -160,6 +178,41 @@ struct SecurityMarkTests {
       let plan = try ConfigurationComparison(PlanFile(top: [old]), PlanFile(top: [new]))
       #expect(plan.marks.isEmpty, "\(old) -> \(new)")
     }
+  }
+
+  @Test func `headers of the PROXY protocol are marked only where somebody else is believed`() throws {
+    for (old, new) in [
+      // Only those who could write fields before.
+      (
+        "server: {bind: '0.0.0.0:8000', trusted_proxies: [10.0.0.0/8]}",
+        proxied("0.0.0.0:8000", trusted: "10.0.0.0/8")
+      ),
+      (
+        "server: {bind: 'unix:/run/web.sock', trusted_proxies: [unix]}",
+        proxied("unix:/run/web.sock", trusted: "unix")
+      ),
+      // Everybody before.
+      (proxied("unix:/run/web.sock"), proxied("unix:/run/web.sock", trusted: "unix")),
+      (
+        proxied("0.0.0.0:8000", "unix:/run/web.sock"),
+        proxied("0.0.0.0:8000", "unix:/run/web.sock", trusted: "10.0.0.0/8, unix")
+      ),
+    ] {
+      let plan = try ConfigurationComparison(PlanFile(top: [old]), PlanFile(top: [new]))
+      #expect(plan.marks.isEmpty, "\(old) -> \(new): \(plan.marks)")
+    }
+    // Fields of the same machines are believed at another address now.
+    let beside = try ConfigurationComparison(
+      PlanFile(top: [proxied("0.0.0.0:8000")]),
+      PlanFile(top: [proxied("0.0.0.0:8000", beside: ["0.0.0.0:8001"], trusted: "10.0.0.0/8")]))
+    #expect(beside.markKinds == [.proxiesWidened])
+  }
+
+  @Test func `a list of trusted proxies that is gone is named, and not the address`() throws {
+    let plan = try ConfigurationComparison(
+      PlanFile(top: [proxied("0.0.0.0:8000", trusted: "10.0.0.0/8")]),
+      PlanFile(top: [proxied("0.0.0.0:8000")]))
+    #expect(plan.marks.map(\.key) == ["server.trusted_proxies"])
   }
 
   @Test func `another entry of auth, and a key that is another one, are marked in both directions`() throws {
