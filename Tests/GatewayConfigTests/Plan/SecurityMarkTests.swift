@@ -48,6 +48,13 @@ private func proxied(_ addresses: String..., beside others: [String] = [], trust
   return "server: {bind: [\(all.joined(separator: ", "))]\(list)}"
 }
 
+/// A route whose clients a view lets in.
+private func view(
+  _ keys: String = "on: [connect, receive]", url: String = "http://127.0.0.1:1/ws/"
+) -> String {
+  "consumer: view, url: \"\(url)\", secret: {env: SECRET}, \(keys)"
+}
+
 struct SecurityMarkTests {
   static let pairs = [
     LooserPair(
@@ -83,6 +90,8 @@ struct SecurityMarkTests {
       .permissionDropped,
       webSocket: "consumer: echo, auth: users, permission: {url: \"http://127.0.0.1:1/may/\"}",
       "consumer: echo, auth: users"),
+    LooserPair(.permissionDropped, webSocket: view(), view("on: [receive]")),
+    LooserPair(.permissionDropped, webSocket: view(), "consumer: echo"),
     LooserPair(
       .limitRemoved, webSocket: "consumer: echo, limits: {rate: {messages: 10/s}}", "consumer: echo"),
     LooserPair(
@@ -227,6 +236,20 @@ struct SecurityMarkTests {
     let second = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: SECOND}}"])
     #expect(try ConfigurationComparison(token, second).markKinds == [.publishOpened])
     #expect(try ConfigurationComparison(second, token).markKinds == [.publishOpened])
+  }
+
+  @Test func `another view that lets clients in is marked in both directions, and no other`() throws {
+    func kinds(_ old: String, _ new: String) throws -> [SecurityMark.Kind] {
+      try ConfigurationComparison(
+        PlanFile(webSocket: ["path: a/, \(old)"]), PlanFile(webSocket: ["path: a/, \(new)"])
+      ).markKinds
+    }
+    let other = "http://127.0.0.1:2/ws/"
+    #expect(try kinds(view(), view(url: other)) == [.permissionDropped])
+    #expect(try kinds(view(url: other), view()) == [.permissionDropped])
+    #expect(try kinds(view("headers: [cookie]"), view("headers: [cookie, x-key]")) == [.permissionDropped])
+    #expect(try kinds(view("on: [receive]"), view("on: [receive]", url: other)) == [])
+    #expect(try kinds(view(), view("on: [connect, receive], timeout: 2s, in_flight: 4")) == [])
   }
 
   @Test func `a group that clients with other rights share now is marked once, with a path`() throws {
