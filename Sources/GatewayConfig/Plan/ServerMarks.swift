@@ -13,7 +13,7 @@ struct ServerMarks {
   }
 
   var all: [SecurityMark] {
-    proxyMarks + listenerMarks + tlsMarks + limitMarks + authMarks + layerMarks
+    proxyMarks + listenerMarks + adminMarks + tlsMarks + limitMarks + authMarks + layerMarks
   }
 
   // MARK: - Where clients are
@@ -123,6 +123,19 @@ struct ServerMarks {
     guard letsGroupIn, !letAllIn, known & 0o020 == 0 || isOther else { return [] }
     let group = listener.options.group.map { "the group \"\($0)\"" } ?? "the group of the process"
     return [place.mark(.addressWidened, "server.bind", "\(group) \(words)")]
+  }
+
+  /// A Unix socket takes orders of the user of the process and of root only, who could as well end it.
+  private var adminMarks: [SecurityMark] {
+    guard case .loopback(_, _, let token) = new.server.admin, let address = new.server.admin.bind else {
+      return []
+    }
+    var words = "whoever has the token may give orders at \(address), also as another user of this machine"
+    if case .loopback(_, _, let known) = old.server.admin {
+      guard token != known else { return [] }
+      words = "another token may give orders at \(address)"
+    }
+    return [place.mark(.addressWidened, "server.admin", words)]
   }
 
   private var tlsMarks: [SecurityMark] {

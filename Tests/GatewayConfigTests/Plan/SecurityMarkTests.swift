@@ -48,6 +48,11 @@ private func proxied(_ addresses: String..., beside others: [String] = [], trust
   return "server: {bind: [\(all.joined(separator: ", "))]\(list)}"
 }
 
+/// Orders at an address of the loopback.
+private func admin(_ token: String, port: Int = 9001) -> String {
+  "server: {admin: {address: '127.0.0.1:\(port)', token: {env: \(token)}}}"
+}
+
 /// A route whose clients a view lets in.
 private func view(
   _ keys: String = "on: [connect, receive]", url: String = "http://127.0.0.1:1/ws/"
@@ -152,6 +157,9 @@ struct SecurityMarkTests {
     LooserPair(
       .addressWidened, top: "server: {bind: \"127.0.0.1:8000\"}",
       "server: {bind: [\"127.0.0.1:8000\", {address: 'unix:/run/a.sock', mode: '0666'}]}"),
+    LooserPair(.addressWidened, top: "server: {admin: false}", admin("TOKEN")),
+    LooserPair(.addressWidened, top: "server: {threads: 1}", admin("TOKEN")),
+    LooserPair(.addressWidened, top: "server: {admin: 'unix:/run/a.sock'}", admin("TOKEN")),
     LooserPair(.limitRemoved, top: "limits: {handshakes: 100/s}", "limits: {handshakes: none}"),
     LooserPair(.tokensWidened, top: users(jwt), users("secret: {env: SECRET}, algorithms: [HS256, HS384]")),
     LooserPair(.tokensWidened, top: users(jwt + ", audience: a"), users(jwt + ", audience: [a, b]")),
@@ -236,6 +244,11 @@ struct SecurityMarkTests {
     let second = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: SECOND}}"])
     #expect(try ConfigurationComparison(token, second).markKinds == [.publishOpened])
     #expect(try ConfigurationComparison(second, token).markKinds == [.publishOpened])
+    let (orders, others) = (PlanFile(top: [admin("TOKEN")]), PlanFile(top: [admin("SECOND")]))
+    #expect(try ConfigurationComparison(orders, others).markKinds == [.addressWidened])
+    #expect(try ConfigurationComparison(others, orders).markKinds == [.addressWidened])
+    let elsewhere = PlanFile(top: [admin("TOKEN", port: 9002)])
+    #expect(try ConfigurationComparison(orders, elsewhere).marks.isEmpty)
   }
 
   @Test func `another view that lets clients in is marked in both directions, and no other`() throws {
