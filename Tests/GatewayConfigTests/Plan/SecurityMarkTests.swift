@@ -34,6 +34,9 @@ struct LooserPair: Sendable, CustomTestStringConvertible {
 
 private let jwt = "secret: {env: SECRET}, algorithms: [HS256]"
 private func users(_ keys: String) -> String { "auth: {users: {jwt: {\(keys)}}}" }
+private func asked(_ keys: String) -> String {
+  "auth: {users: {callback: {url: 'http://127.0.0.1:1/me/', \(keys)}}}"
+}
 
 /// A Unix socket.
 private func socket(_ mode: String?, group: String? = nil, path: String = "/run/web.sock") -> String {
@@ -169,6 +172,10 @@ struct SecurityMarkTests {
     LooserPair(.tokensWidened, top: users(jwt + ", user: {as: int}"), users(jwt)),
     LooserPair(
       .tokensWidened, top: users(jwt + ", from: [header]"), users(jwt + ", from: [header, {cookie: t}]")),
+    LooserPair(.tokensWidened, top: asked("from: [header]"), asked("from: [header, {cookie: t}]")),
+    LooserPair(.tokensWidened, top: asked("user: {claim: id, as: int}"), asked("user: id")),
+    LooserPair(.tokensWidened, top: asked("headers: [cookie]"), asked("headers: [cookie, x-key]")),
+    LooserPair(.tokensWidened, top: asked("headers: [cookie]"), asked("headers: [cookie, authorization]")),
     LooserPair(
       .encryptionOff,
       top: "channel_layers: {default: {backend: redis, config: {hosts: ['rediss://127.0.0.1:1']}}}",
@@ -240,6 +247,16 @@ struct SecurityMarkTests {
     let key = PlanFile(webSocket: one.webSocket, top: [users("secret: {env: OTHER}, algorithms: [HS256]")])
     let known = PlanFile(webSocket: one.webSocket, top: [users(jwt)])
     #expect(try ConfigurationComparison(known, key).markKinds == [.tokensWidened])
+    for (one, other) in [
+      (users(jwt), users(jwt + ", user: name")), (asked("timeout: 5s"), asked("user: name")),
+    ] {
+      let (one, other) = (PlanFile(top: [one]), PlanFile(top: [other]))
+      #expect(try ConfigurationComparison(one, other).markKinds == [.tokensWidened])
+      #expect(try ConfigurationComparison(other, one).markKinds == [.tokensWidened])
+    }
+    // The field is passed on in both.
+    let (asIs, taken) = (PlanFile(top: [asked("timeout: 5s")]), PlanFile(top: [asked("from: [header]")]))
+    #expect(try ConfigurationComparison(asIs, taken).marks.isEmpty)
     let token = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: TOKEN}}"])
     let second = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: SECOND}}"])
     #expect(try ConfigurationComparison(token, second).markKinds == [.publishOpened])
