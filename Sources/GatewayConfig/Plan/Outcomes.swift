@@ -25,7 +25,10 @@ struct Outcomes {
     guard let new else { return [] }
     var excluded: Set<ClientVerdict> = []
     // Whoever was let in is let in now.
-    if new.origins.widening(to: old.origins) == nil { excluded.insert(.closes(.originRefused)) }
+    let use: OriginPolicy.Use = new.consumer == nil ? .stream : .handshake
+    if new.origins.widening(to: old.origins, for: use) == nil {
+      excluded.insert(.closes(.originRefused))
+    }
     guard let groups = new.groups, let known = old.groups, groups.fromView == known.fromView else {
       return excluded
     }

@@ -33,11 +33,13 @@ struct RouteMarks {
   }
 
   private var originMarks: [SecurityMark] {
-    guard let origins = new.origins, let known = old.origins, let witness = known.widening(to: origins)
+    let use: OriginPolicy.Use = place.kind == .http ? .page : .handshake
+    guard let origins = new.origins, let known = old.origins,
+      let witness = known.widening(to: origins, for: use)
     else { return [] }
     return [
       place.mark(
-        .originWidened, "allowed_hosts", "\(witness.sentence), which \(known.text) refused")
+        .originWidened, "allowed_hosts", witness.sentence(origins, insteadOf: known, for: use))
     ]
   }
 

@@ -156,6 +156,12 @@ struct ConfigurationComparisonTests {
       ["path: a/, events: news"], ["path: a/, events: {group: news, heartbeat: 5s}"],
       ["changed /a/ at /a/: heartbeat"]
     ),
+    // Whoever reads a stream goes on reading, also without cookies.
+    (
+      ["path: a/, events: news, allowed_hosts: [a.example]"],
+      ["path: a/, events: news, allowed_hosts: ['*']"],
+      ["changed /a/ at /a/: allowed_hosts"]
+    ),
     (["path: a/, events: news"], ["path: a/, events: old"], ["changed /a/ at /a/: group; closes 1012"]),
     (
       ["path: a/, events: news"], ["path: a/, health: live"],

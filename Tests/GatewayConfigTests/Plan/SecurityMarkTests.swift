@@ -79,7 +79,12 @@ struct SecurityMarkTests {
       "consumer: echo, allowed_hosts: ['*']"),
     LooserPair(.originWidened, webSocket: "consumer: echo", "consumer: echo, allowed_hosts: ['*']"),
     LooserPair(
-      .originWidened, http: "events: news, allowed_hosts: [a.example]", "events: news, allowed_hosts: ['*']"),
+      .originWidened, http: "events: news, allowed_hosts: ['*']",
+      "events: news, allowed_hosts: ['*', a.example]"),
+    LooserPair(.originWidened, http: "events: news", "events: news, allowed_hosts: [a.example]"),
+    LooserPair(
+      .originWidened, http: "publish: {groups: [x]}, auth: users, allowed_hosts: ['*']",
+      "publish: {groups: [x]}, auth: users, allowed_hosts: ['*', a.example]"),
     LooserPair(.authRemoved, webSocket: "consumer: echo, auth: users", "consumer: echo"),
     LooserPair(.authRemoved, http: "events: news, auth: users", "events: news"),
     LooserPair(
@@ -280,6 +285,25 @@ struct SecurityMarkTests {
     #expect(try kinds(view("headers: [cookie]"), view("headers: [cookie, x-key]")) == [.permissionDropped])
     #expect(try kinds(view("on: [receive]"), view("on: [receive]", url: other)) == [])
     #expect(try kinds(view(), view("on: [connect, receive], timeout: 2s, in_flight: 4")) == [])
+  }
+
+  @Test func `all pages without cookies and some with them are each more than the other`() throws {
+    let (all, one) = (
+      PlanFile(http: ["path: a/, events: news, allowed_hosts: ['*']"]),
+      PlanFile(http: ["path: a/, events: news, allowed_hosts: [a.example]"])
+    )
+    let wider = try ConfigurationComparison(one, all)
+    #expect(wider.markKinds == [.originWidened])
+    #expect(wider.marks.first?.text.contains("may read the answers, which [a.example] refused") == true)
+    let withCookies = try ConfigurationComparison(all, one)
+    #expect(withCookies.markKinds == [.originWidened])
+    #expect(
+      withCookies.marks.first?.text
+        == "pages of \"https://a.example\" may read the answers with the cookies of their users, which [*] refused"
+    )
+    // Whoever sends no Origin is let in by both.
+    let none = PlanFile(http: ["path: a/, events: news"])
+    #expect(try ConfigurationComparison(one, none).marks.isEmpty)
   }
 
   @Test func `a group that clients with other rights share now is marked once, with a path`() throws {
