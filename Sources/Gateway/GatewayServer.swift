@@ -66,6 +66,8 @@ package final class GatewayServer: Sendable {
   /// Nil while no commands are answered.
   let commands = Mutex<AdminService?>(nil)
   let life = GatewayLife()
+  /// For the identifications of plans.
+  let secrets = SecretSeal()
 
   final class PartsBox: Sendable {
     let parts = Mutex<RunningParts?>(nil)

@@ -97,6 +97,9 @@ package struct CallbackConfiguration: Sendable, Equatable {
   /// What the user has to be; nil for any text or whole number.
   package var userType: UserType?
 
+  /// The members of the answer that may name the user; the first one that it has does.
+  package var userMembers: [String] { user.map { [$0] } ?? ["user", "id"] }
+
   /// The fields that are passed on if the file names none.
   static let standardHeaders = ["cookie", "authorization"]
   /// The same where `from` says what `Authorization` holds.

@@ -18,6 +18,11 @@ package struct QuestionConfiguration: Sendable, Hashable {
   /// The captures that the URL names, in the order of their places.
   package var places: [String] { (url.path?.places ?? []) + (query?.places ?? []) }
 
+  /// Whether another question asks the same view about the same of a client: only how it is asked may differ.
+  func asksTheSame(as other: QuestionConfiguration) -> Bool {
+    url.leads(whereDoes: other.url) && query == other.query && headers == other.headers
+  }
+
   /// The URL as it is written, for the log.
   package var shownURL: String {
     func shown(_ template: TextTemplate) -> String { template.filled { "{\($0)}" } }
@@ -34,7 +39,6 @@ package struct PermissionConfiguration: Sendable, Hashable {
 
   /// Whether another one lets in the same clients: only how it is asked may differ.
   func asksTheSame(as other: PermissionConfiguration) -> Bool {
-    question.url.leads(whereDoes: other.question.url) && question.query == other.question.query
-      && question.headers == other.question.headers && claims == other.claims
+    question.asksTheSame(as: other.question) && claims == other.claims
   }
 }

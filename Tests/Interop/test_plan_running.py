@@ -144,6 +144,32 @@ def test_a_reload_insists_on_a_plan(start, tmp_path):
     assert reload(planned).returncode == 1
 
 
+def test_a_reload_insists_on_the_secrets_of_a_plan(start, tmp_path):
+    file, secret = tmp_path / "routes.yaml", tmp_path / "signing.key"
+    text_of_file = text(WEBSOCKET).replace("{env: PLAN_SECRET}", f"{{file: {secret}}}")
+    file.write_text(text_of_file)
+    secret.write_text("a" * 40)
+    start(file=file)
+
+    def planned() -> dict:
+        return json.loads(plan(file, "--format", "json").stdout)
+
+    def reload(name: str) -> subprocess.CompletedProcess:
+        return subprocess.run([SLUICE, "reload", str(file), "--plan", name], capture_output=True, text=True, timeout=60)
+
+    # Both plans say the same, and are not the same: neither key has been served.
+    secret.write_text("b" * 40)
+    first = planned()
+    secret.write_text("c" * 40)
+    second = planned()
+    assert first["id"] != second["id"] and {**first, "id": ""} == {**second, "id": ""}
+    refused = reload(first["id"])
+    assert refused.returncode == 1 and "has changed since that plan" in refused.stderr
+    assert reload(second["id"]).returncode == 0
+    # It is what is served now.
+    assert planned()["exitCode"] == 0
+
+
 def ended(clients: list[tuple[str, socket.socket]], expected: int) -> dict[str, int]:
     """How the clients were ended, by the names of the log. The others answer, so they are still there."""
     left, codes = dict((sock, path) for path, sock in clients), {}

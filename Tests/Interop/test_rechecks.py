@@ -1,6 +1,7 @@
 """What a view answers about an open session: when each view is asked, groups that it may not name, and users who are kept out."""
 
 import json
+import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -231,6 +232,28 @@ def test_a_view_that_is_too_slow_is_told_of(gateway, views):
         session.send("x")
         assert session.recv(timeout=20) == "x"
         session.close()
+
+
+def test_what_is_being_asked_means_nothing_once_the_route_asks_nobody(start, tmp_path, views):
+    route = "{path: ws/slow/, consumer: echo, auth: slow, auth_optional: true}"
+    text = CONFIG.replace("VIEWS", f"http://127.0.0.1:{views.server.server_port}").replace("{path: ws/slow/, consumer: echo, auth: slow}", route)
+    file = tmp_path / "routes.yaml"
+    file.write_text(text)
+    gateway = start(file=file, env={"PUBLISH_TOKEN": TOKEN, "SIGNING_KEY": KEY})
+    # Nobody, so the client is anonymous.
+    views.answers["/slow/"] = 401
+    with connect(gateway.ws("/ws/slow/")) as session:
+        views.goes_on.clear()
+        views.wait_for("/slow/", 1)
+        file.write_text(text.replace(", auth: slow, auth_optional: true", ""))
+        gateway.process.send_signal(signal.SIGHUP)
+        assert gateway.says("the file was reloaded", "changed=1")
+        views.answers["/slow/"] = 403
+        views.goes_on.set()
+        with pytest.raises(TimeoutError):
+            session.recv(timeout=1)
+        session.send("still here")
+        assert session.recv(timeout=20) == "still here"
 
 
 def test_too_many_questions_are_not_the_users_fault(gateway, views):

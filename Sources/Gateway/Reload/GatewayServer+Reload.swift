@@ -76,7 +76,7 @@ extension GatewayServer {
     loaded.configuration.map {
       Plan(
         ConfigurationComparison(from: configuration, to: $0, layers: layerFeatures),
-        old: configuration.digest, new: $0.digest,
+        old: secrets.digest(of: configuration), new: secrets.digest(of: $0),
         clients: clients, refusal: refusal.map { "\($0)" }, bound: bound)
     }
   }

@@ -73,8 +73,7 @@ struct AuthMarks {
       marks.append(
         place.mark(
           .permissionDropped, "permission",
-          "\(now.question.shownURL) is asked whether a client may, and not \(known.question.shownURL) any more"
-        ))
+          now.question.words(insteadOf: known.question, "is asked whether a client may")))
     }
     if let recheck = known.question.recheck, now.question.recheck == nil {
       marks.append(

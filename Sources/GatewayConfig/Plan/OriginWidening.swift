@@ -1,4 +1,4 @@
-/// A handshake that one `allowed_hosts` lets in and another one does not.
+/// A request of which one `allowed_hosts` allows more than another one.
 package struct OriginWitness: Sendable, Hashable {
   /// Nil for a client that sends no `Origin`.
   package var origin: String?
@@ -7,15 +7,47 @@ package struct OriginWitness: Sendable, Hashable {
 }
 
 extension OriginPolicy {
-  /// A handshake that the new policy admits and this one refuses; nil if there is none.
+  /// What a policy is used for.
+  package enum Use: Sendable, Hashable, CaseIterable {
+    /// Whether the handshake of a WebSocket passes.
+    case handshake
+    /// Whether an event stream is sent.
+    case stream
+    /// How far a browser lets a page use what an HTTP route answers.
+    case page
+  }
+
+  /// How much a policy allows; more is looser.
+  package enum Allowance: Int, Sendable, Hashable, Comparable {
+    case nothing, withoutCookies, all
+
+    package static func < (one: Allowance, other: Allowance) -> Bool { one.rawValue < other.rawValue }
+  }
+
+  package func allowance(of witness: OriginWitness, for use: Use) -> Allowance {
+    let (origin, host) = (witness.origin, witness.host)
+    switch use {
+    case .handshake: return allows(origin: origin, host: host) ? .all : .nothing
+    case .stream: return access(origin: origin, host: host, isSecure: false) == .refused ? .nothing : .all
+    case .page:
+      // Browsers let a page of the request's own host read every answer, and send no `Origin` with most requests.
+      if OriginPolicy.sameHost.allows(origin: origin, host: host) { return .all }
+      switch access(origin: origin, host: host, isSecure: false) {
+      case .refused: return .nothing
+      case .allowedToAll: return .withoutCookies
+      case .allowed, .allowedWithCredentials: return .all
+      }
+    }
+  }
+
+  /// A request of which the new policy allows more than this one; nil if there is none.
   ///
   /// A policy is made of hosts, domains, schemes and ports, each named or any. So a few handshakes stand for all: those that a pattern
   /// names, and for each thing that it leaves open one that nobody names.
-  package func widening(to new: OriginPolicy) -> OriginWitness? {
+  package func widening(to new: OriginPolicy, for use: Use) -> OriginWitness? {
     if self == new { return nil }
     return new.witnesses.first { witness in
-      new.allows(origin: witness.origin, host: witness.host)
-        && !allows(origin: witness.origin, host: witness.host)
+      new.allowance(of: witness, for: use) > allowance(of: witness, for: use)
     }
   }
 
@@ -50,10 +82,19 @@ extension OriginPolicy {
 }
 
 extension OriginWitness {
-  /// For a sentence: `pages of "https://other.example" may connect`.
-  var sentence: String {
-    guard let origin else { return "clients that send no Origin may connect" }
-    return origin.hasSuffix("//" + host)
-      ? "pages of the request's own host may connect" : "pages of \"\(origin)\" may connect"
+  /// That a policy allows more than another one, as a sentence: `pages of "https://other.example" may connect, which [a.example] refused`.
+  func sentence(_ new: OriginPolicy, insteadOf old: OriginPolicy, for use: OriginPolicy.Use) -> String {
+    let what: String
+    switch (use, new.allowance(of: self, for: use)) {
+    case (.handshake, _): what = "may connect"
+    case (.stream, _), (.page, .nothing), (.page, .withoutCookies): what = "may read the answers"
+    case (.page, .all): what = "may read the answers with the cookies of their users"
+    }
+    return "\(who) \(what), which \(old.text) refused"
+  }
+
+  private var who: String {
+    guard let origin else { return "clients that send no Origin" }
+    return origin.hasSuffix("//" + host) ? "pages of the request's own host" : "pages of \"\(origin)\""
   }
 }

@@ -15,7 +15,9 @@ struct Outcomes {
     let all = change.outcomes.filter { !excluded.contains($0) }
     guard all.contains(.closes(.groupsChanged)), isCertainlyElsewhere else { return all }
     // Nobody is in the same groups, so nothing that comes after it can become of anybody.
-    return all.filter { if case .closes(let end) = $0 { end != .rightsChanged } else { false } }
+    return all.filter {
+      if case .closes(let end) = $0 { end != .rightsChanged || change.isCertain(end) } else { false }
+    }
   }
 
   /// What the pair of routes by itself does not exclude, and the values of captures and the sets of names do.
@@ -23,13 +25,18 @@ struct Outcomes {
     guard let new else { return [] }
     var excluded: Set<ClientVerdict> = []
     // Whoever was let in is let in now.
-    if new.origins.widening(to: old.origins) == nil { excluded.insert(.closes(.originRefused)) }
+    let use: OriginPolicy.Use = new.consumer == nil ? .stream : .handshake
+    if new.origins.widening(to: old.origins, for: use) == nil {
+      excluded.insert(.closes(.originRefused))
+    }
     guard let groups = new.groups, let known = old.groups, groups.fromView == known.fromView else {
       return excluded
     }
-    if areSame(known.templates, groups.templates) { excluded.insert(.closes(.groupsChanged)) }
-    // What is decided for every client is not about what a client has joined.
-    if change.laterEnd != .rightsChanged,
+    // What ends a client whatever groups it is in is not about those.
+    if !change.isCertain(.groupsChanged), areSame(known.templates, groups.templates) {
+      excluded.insert(.closes(.groupsChanged))
+    }
+    if !change.isCertain(.rightsChanged),
       areSame(known.subscribe, groups.subscribe) || stayOpen(known.subscribe, groups.subscribe)
     {
       excluded.insert(.closes(.rightsChanged))

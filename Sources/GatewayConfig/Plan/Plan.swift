@@ -39,7 +39,7 @@ package struct Plan: Sendable {
     id = Self.id(comparison, old, new)
   }
 
-  /// A hash over the files of both sides and over what differs, so that a secret that is another one counts, too. 12 hexadecimal digits.
+  /// A hash over what tells the files of both sides from others, and over what differs. 12 hexadecimal digits.
   private static func id(_ comparison: ConfigurationComparison, _ old: String, _ new: String) -> String {
     let parts: JSON = [.string(old), .string(new), ComparisonJSON(comparison: comparison).json]
     return SHA256.hash(data: parts.bytes).prefix(6).hexadecimal

@@ -10,16 +10,36 @@ struct RouteMarks {
   let budget: WorkBudget
 
   var all: [SecurityMark] {
-    AuthMarks(old: old, new: new, place: place, capturesAgree: capturesAgree).all + originMarks + groupMarks
-      + writerMarks + limitMarks + encryptionMarks
+    AuthMarks(old: old, new: new, place: place, capturesAgree: capturesAgree).all + viewMarks + originMarks
+      + groupMarks + writerMarks + limitMarks + encryptionMarks
+  }
+
+  /// A view that is asked about *connect* lets clients in, as a `permission` does.
+  private var viewMarks: [SecurityMark] {
+    guard let known = old.view, known.on.contains(.connect) else { return [] }
+    guard let view = new.view, view.on.contains(.connect) else {
+      return [
+        place.mark(
+          .permissionDropped, new.view == nil ? "consumer" : "on",
+          "\(known.question.shownURL) is not asked any more before a client is let in")
+      ]
+    }
+    guard !view.question.asksTheSame(as: known.question) else { return [] }
+    return [
+      place.mark(
+        .permissionDropped, view.question.shownURL == known.question.shownURL ? "headers" : "url",
+        view.question.words(insteadOf: known.question, "is asked before a client is let in"))
+    ]
   }
 
   private var originMarks: [SecurityMark] {
-    guard let origins = new.origins, let known = old.origins, let witness = known.widening(to: origins)
+    let use: OriginPolicy.Use = place.kind == .http ? .page : .handshake
+    guard let origins = new.origins, let known = old.origins,
+      let witness = known.widening(to: origins, for: use)
     else { return [] }
     return [
       place.mark(
-        .originWidened, "allowed_hosts", "\(witness.sentence), which \(known.text) refused")
+        .originWidened, "allowed_hosts", witness.sentence(origins, insteadOf: known, for: use))
     ]
   }
 
@@ -99,6 +119,17 @@ extension MarkPlace {
         mark(.encryptionWeaker, "tls.verify", "the certificate of \(what) is not checked any more"))
     }
     return marks
+  }
+}
+
+extension QuestionConfiguration {
+  /// That another view decides, or the same one by something else.
+  ///
+  /// - Parameter what: what is done with a view.
+  func words(insteadOf old: QuestionConfiguration, _ what: String) -> String {
+    shownURL == old.shownURL
+      ? "\(shownURL) \(what), and is told something else of it than before"
+      : "\(shownURL) \(what), and not \(old.shownURL) any more"
   }
 }
 

@@ -28,7 +28,7 @@ package struct SecurityMark: Sendable, Hashable {
     case publishOpened = "publish-opened"
     /// More machines are believed about where clients are.
     case proxiesWidened = "proxies-widened"
-    /// Sluice can be reached from other machines, or by other users of this one.
+    /// Sluice can be reached from other machines, or by other users of this one, or takes their orders.
     case addressWidened = "address-widened"
     /// Connections that were encrypted are not any more.
     case encryptionOff = "encryption-off"

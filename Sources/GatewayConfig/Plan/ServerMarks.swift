@@ -13,35 +13,57 @@ struct ServerMarks {
   }
 
   var all: [SecurityMark] {
-    proxyMarks + listenerMarks + tlsMarks + limitMarks + authMarks + layerMarks
+    proxyMarks + listenerMarks + adminMarks + tlsMarks + limitMarks + authMarks + layerMarks
   }
 
   // MARK: - Where clients are
 
-  private var proxyMarks: [SecurityMark] {
+  private var proxyMarks: [SecurityMark] { networkMarks + socketMarks + headerMarks }
+
+  private var networkMarks: [SecurityMark] {
     let (known, now) = (old.server.trustedProxies, new.server.trustedProxies)
-    var marks = now.networks.compactMap { network in
+    guard !new.server.listeners.allSatisfy(believesHeadersOfAll) else { return [] }
+    return now.networks.compactMap { network in
       network.address(outsideOf: known.networks).map { address in
         place.mark(
           .proxiesWidened, "server.trusted_proxies",
           "\(network) is believed about where clients are, which \(address) was not")
       }
     }
-    if now.unix, !known.unix {
-      marks.append(
-        place.mark(
-          .proxiesWidened, "server.trusted_proxies",
-          "whoever connects to a Unix socket is believed about where clients are"))
+  }
+
+  private var socketMarks: [SecurityMark] {
+    let sockets = new.server.listeners.filter(\.isSocket)
+    let isOld = !sockets.isEmpty && sockets.allSatisfy(believesHeadersOfAll)
+    guard new.server.trustedProxies.unix, !old.server.trustedProxies.unix, !isOld else { return [] }
+    return [
+      place.mark(
+        .proxiesWidened, "server.trusted_proxies",
+        "whoever connects to a Unix socket is believed about where clients are")
+    ]
+  }
+
+  /// Whether an address that has only headers of the PROXY protocol believed those of everybody before: a list narrows that.
+  private func believesHeadersOfAll(_ listener: ServerConfiguration.Listener) -> Bool {
+    guard listener.options.proxyProtocol, let before = old.server.listener(at: listener.address) else {
+      return false
     }
-    for listener in new.server.listeners where listener.options.proxyProtocol {
-      let before = old.server.listeners.first { $0.address == listener.address }
-      guard let before, !before.options.proxyProtocol else { continue }
-      marks.append(
-        place.mark(
-          .proxiesWidened, "server.bind",
-          "whoever connects to \(listener.address) says itself where the client is (proxy_protocol)"))
+    return before.options.proxyProtocol && before.believesAll(by: old.server.trustedProxies)
+  }
+
+  /// Addresses where everybody may name any client: those with `proxy_protocol` that `trusted_proxies` says nothing of.
+  private var headerMarks: [SecurityMark] {
+    let (known, now) = (old.server.trustedProxies, new.server.trustedProxies)
+    return new.server.listeners.compactMap { listener in
+      guard listener.options.proxyProtocol, listener.believesAll(by: now) else { return nil }
+      let before = old.server.listener(at: listener.address)
+      guard before?.believesAll(by: known) != true else { return nil }
+      // Then that is what is marked.
+      guard !listener.isSocket || now.isEmpty || known.unix else { return nil }
+      return place.mark(
+        .proxiesWidened, before?.options.proxyProtocol == true ? "server.trusted_proxies" : "server.bind",
+        "whoever connects to \(listener.address) says itself where the client is (proxy_protocol)")
     }
-    return marks
   }
 
   // MARK: - Addresses
@@ -49,7 +71,7 @@ struct ServerMarks {
   private var listenerMarks: [SecurityMark] {
     let (known, now) = (old.server.listeners, new.server.listeners)
     return now.flatMap { listener -> [SecurityMark] in
-      guard let before = known.first(where: { $0.address == listener.address }) else {
+      guard let before = old.server.listener(at: listener.address) else {
         return marks(ofNew: listener, beside: known)
       }
       var marks = marks(ofFileOf: listener, since: before.options)
@@ -63,9 +85,9 @@ struct ServerMarks {
   private func marks(
     ofNew listener: ServerConfiguration.Listener, beside known: [ServerConfiguration.Listener]
   ) -> [SecurityMark] {
-    if case .unix = listener.address {
+    if listener.isSocket {
       // One that lets the same users in may have had another path.
-      let others = known.filter { if case .unix = $0.address { true } else { false } }
+      let others = known.filter(\.isSocket)
       guard !others.contains(where: { marks(ofFileOf: listener, since: $0.options).isEmpty }) else {
         return []
       }
@@ -101,6 +123,19 @@ struct ServerMarks {
     guard letsGroupIn, !letAllIn, known & 0o020 == 0 || isOther else { return [] }
     let group = listener.options.group.map { "the group \"\($0)\"" } ?? "the group of the process"
     return [place.mark(.addressWidened, "server.bind", "\(group) \(words)")]
+  }
+
+  /// A Unix socket takes orders of the user of the process and of root only, who could as well end it.
+  private var adminMarks: [SecurityMark] {
+    guard case .loopback(_, _, let token) = new.server.admin, let address = new.server.admin.bind else {
+      return []
+    }
+    var words = "whoever has the token may give orders at \(address), also as another user of this machine"
+    if case .loopback(_, _, let known) = old.server.admin {
+      guard token != known else { return [] }
+      words = "another token may give orders at \(address)"
+    }
+    return [place.mark(.addressWidened, "server.admin", words)]
   }
 
   private var tlsMarks: [SecurityMark] {
@@ -173,6 +208,22 @@ struct ServerMarks {
       }
       return marks
     }
+  }
+}
+
+extension ServerConfiguration {
+  fileprivate func listener(at address: BindAddress) -> Listener? {
+    listeners.first { $0.address == address }
+  }
+}
+
+extension ServerConfiguration.Listener {
+  fileprivate var isSocket: Bool { if case .unix = address { true } else { false } }
+
+  /// Whether everybody who connects to it is believed about where clients are: by a header of the PROXY protocol where there is no list,
+  /// and at a Unix socket also where the list names those who use it.
+  fileprivate func believesAll(by proxies: TrustedProxies) -> Bool {
+    proxies.isEmpty ? options.proxyProtocol : isSocket && proxies.unix
   }
 }
 

@@ -67,19 +67,42 @@ struct TokenMarks {
       marks.append(
         mark(.tokensWidened, "jwt.issuer", "tokens of \(issuers.joined(separator: ", ")) are accepted"))
     }
-    if let type = old.userType, new.userType != type {
-      marks.append(mark(.tokensWidened, "jwt.user.as", "users need not be \(type.rawValue) any more"))
+    return marks + clientMarks("jwt", Clients(old), Clients(new))
+  }
+
+  /// Who is known, whatever says it.
+  private struct Clients {
+    var names: [String]
+    /// What has the names.
+    var member: String
+    var type: UserType?
+    var sources: [TokenSource]
+
+    init(_ jwt: JWTConfiguration) {
+      (names, member, type, sources) = (jwt.userClaims, "claim", jwt.userType, jwt.sources)
     }
-    if old.userClaims != new.userClaims {
-      marks.append(
-        mark(
-          .tokensWidened, "jwt.user",
-          "another claim names the user: \(new.userClaims.joined(separator: " or "))"))
+
+    init(_ callback: CallbackConfiguration) {
+      (names, member, type) = (callback.userMembers, "member of the answer", callback.userType)
+      sources = callback.sources
+      // Where it is passed on as it is, the view is told of the token in it.
+      if callback.question.headers.contains("authorization") { sources.append(.header) }
+    }
+  }
+
+  private func clientMarks(_ key: String, _ old: Clients, _ new: Clients) -> [SecurityMark] {
+    var marks: [SecurityMark] = []
+    if let type = old.type, new.type != type {
+      marks.append(mark(.tokensWidened, "\(key).user.as", "users need not be \(type.rawValue) any more"))
+    }
+    if old.names != new.names {
+      let names = new.names.joined(separator: " or ")
+      marks.append(mark(.tokensWidened, "\(key).user", "another \(new.member) names the user: \(names)"))
     }
     let sources = new.sources.filter { !old.sources.contains($0) }
     if !sources.isEmpty {
       let words = sources.map(\.words).joined(separator: ", ")
-      marks.append(mark(.tokensWidened, "jwt.from", "tokens are also taken from \(words)"))
+      marks.append(mark(.tokensWidened, "\(key).from", "tokens are also taken from \(words)"))
     }
     return marks
   }
@@ -116,15 +139,23 @@ struct TokenMarks {
           .tokensWidened, "callback.recheck",
           "a client is not asked about again, which it was every \(recheck.written)"))
     }
-    if let type = old.userType, new.userType != type {
-      marks.append(mark(.tokensWidened, "callback.user.as", "users need not be \(type.rawValue) any more"))
-    }
-    return marks
+    return marks + clientMarks("callback", Clients(old), Clients(new)) + headerMarks(old, new)
       + place.marks(new.question.url, old.question.url, "the server of \"auth.\(name)\"").map { mark in
         var mark = mark
         mark.key = "auth.\(name).callback.\(mark.key)"
         return mark
       }
+  }
+
+  /// Other fields of the client's request may name other clients. That of a token is one of the places for it.
+  private func headerMarks(_ old: CallbackConfiguration, _ new: CallbackConfiguration) -> [SecurityMark] {
+    let fields = new.question.headers.filter { $0 != "authorization" && !old.question.headers.contains($0) }
+    guard !fields.isEmpty else { return [] }
+    return [
+      mark(
+        .tokensWidened, "callback.headers",
+        "\(new.question.shownURL) is also told of \(fields.joined(separator: ", "))")
+    ]
   }
 }
 

@@ -55,14 +55,10 @@ package protocol LivingClient {
 
 extension RouteChange {
   /// What becomes of a client: the one place that decides it. A reload obeys it, and `plan` predicts with it.
-  ///
-  /// Who may no longer be there comes first, as 1012 would ask such a client to come back.
   package func verdict(of client: some LivingClient) -> ClientVerdict {
     if let end { return .closes(end) }
     if let origins, !client.isAdmitted(by: origins) { return .closes(.originRefused) }
-    if let end = login.end(of: client) { return .closes(end) }
-    if !takesFirstTokens, client.isAwaitingToken { return .closes(.loginNeeded) }
-    if let laterEnd { return .closes(laterEnd) }
+    if let end = end(of: Standing(client)) { return .closes(end) }
     if let groups, !client.isInGroups(of: groups) { return .closes(.groupsChanged) }
     if let joinable, !client.mayKeepJoined(by: joinable) { return .closes(.rightsChanged) }
     return options.isEmpty ? .stays : .changes(options)

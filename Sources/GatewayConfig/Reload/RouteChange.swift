@@ -1,22 +1,16 @@
 /// What a pair of routes means for clients that are connected by the first one, and whose path leads to the second one now. It is
 /// worked out once for each pair, and then asked about each client.
 package struct RouteChange: Sendable {
-  /// Who has to log in anew.
-  enum Login: Sendable {
-    case nobody
-    /// The clients that nobody knows.
-    case anonymous
-    /// Those that were identified by what does not count any more.
+  /// What a client has shown of itself.
+  enum Standing: Sendable, Hashable, CaseIterable {
+    /// `auth` says who it is.
     case known
-    case everybody
+    case anonymous
+    /// It is let in, and still has to show its first token.
+    case awaitsToken
 
-    func end(of client: some LivingClient) -> ClientEnd? {
-      switch self {
-      case .nobody: nil
-      case .anonymous: client.isAnonymous && !client.isAwaitingToken ? .loginNeeded : nil
-      case .known: client.isAnonymous && !client.isAwaitingToken ? nil : .loginNeeded
-      case .everybody: .loginNeeded
-      }
+    init(_ client: some LivingClient) {
+      self = client.isAwaitingToken ? .awaitsToken : client.isAnonymous ? .anonymous : .known
     }
   }
 
@@ -24,15 +18,18 @@ package struct RouteChange: Sendable {
   private(set) var end: ClientEnd?
   /// The origins are others, and a client has to be admitted by these.
   private(set) var origins: OriginPolicy?
-  private(set) var login = Login.nobody
+  /// Those that the first route may have.
+  private var standings: Set<Standing> = []
+  /// Who has to log in anew, or for the first time.
+  private var login: Set<Standing> = []
   /// Every client that may still be there ends for this.
-  private(set) var laterEnd: ClientEnd?
+  private var laterEnd: ClientEnd?
+  /// Of whom something was decided that would be decided by somebody else now.
+  private var rights: Set<Standing> = []
   /// The groups may be others, and a client has to be in those that these name.
   private(set) var groups: GroupConfiguration?
   /// What clients may join beside them may be other groups, and what a client has joined has to be among those.
   private(set) var joinable: GroupConfiguration?
-  /// Whether a client that was let in without a token can still show its first one.
-  private(set) var takesFirstTokens = true
   /// The keys of the options that differ and that a living client can take on, in the order of the reference.
   package private(set) var options: [String] = []
   /// The name of the new route, where it is another one; nil where it is the same, or there is none.
@@ -47,9 +44,9 @@ package struct RouteChange: Sendable {
     if new.name != old.name { newName = new.name }
     if new.origins != old.origins { origins = new.origins }
     let auth = AuthChange(from: old, to: new)
-    login = auth.login
-    takesFirstTokens = new.takesFirstTokens
-    laterEnd = Self.laterEnd(from: old, to: new) ?? (auth.changesRights ? .rightsChanged : nil)
+    standings = old.standings
+    (login, rights) = (auth.login, auth.rights)
+    laterEnd = Self.laterEnd(from: old, to: new)
     if let groups = new.groups, let known = old.groups {
       let isSamePlace = new.path != nil && new.path == old.path
       let isSameView = groups.fromView == known.fromView
@@ -81,48 +78,71 @@ package struct RouteChange: Sendable {
     return new.isSamePlace(as: old)
   }
 
+  /// Why a client ends for what it has shown of itself, or for what ends every client; nil where its origin and its groups decide.
+  ///
+  /// Who may no longer be there comes first, as 1012 would ask such a client to come back.
+  func end(of standing: Standing) -> ClientEnd? {
+    if login.contains(standing) { return .loginNeeded }
+    return laterEnd ?? (rights.contains(standing) ? .rightsChanged : nil)
+  }
+
+  /// The same of all clients that the first route may have, by what they have shown.
+  private var ends: [ClientEnd?] { Standing.allCases.filter(standings.contains).map { end(of: $0) } }
+
+  /// Whether clients end for this whatever groups they are in.
+  func isCertain(_ end: ClientEnd) -> Bool { ends.contains(end) }
+
   /// Whether what is left to do for clients of the first route can be done by the second one.
-  package var isContinued: Bool { end == nil && laterEnd == nil }
+  package var isContinued: Bool { end == nil && laterEnd == nil && rights.isEmpty }
 
   /// Everything that can become of clients of the first route, the worst first: what is said where no clients are known.
   package var outcomes: [ClientVerdict] {
     if let end { return [.closes(end)] }
-    var outcomes: [ClientVerdict] = []
-    if origins != nil { outcomes.append(.closes(.originRefused)) }
-    if case .nobody = login {} else { outcomes.append(.closes(.loginNeeded)) }
-    if case .everybody = login { return outcomes }
-    if let laterEnd { return outcomes + [.closes(laterEnd)] }
-    if groups != nil { outcomes.append(.closes(.groupsChanged)) }
-    if joinable != nil { outcomes.append(.closes(.rightsChanged)) }
-    return outcomes + [options.isEmpty ? .stays : .changes(options)]
+    let ends = ends
+    var all: [ClientEnd] = origins == nil ? [] : [.originRefused]
+    all += ends.compactMap(\.self).filter { $0 == .loginNeeded }
+    all += ends.compactMap(\.self)
+    guard ends.contains(nil) else { return all.unique.map(ClientVerdict.closes) }
+    if groups != nil { all.append(.groupsChanged) }
+    if joinable != nil { all.append(.rightsChanged) }
+    return all.unique.map(ClientVerdict.closes) + [options.isEmpty ? .stays : .changes(options)]
   }
 }
 
 /// What has become of the way in which clients are identified.
 private struct AuthChange {
-  var login = RouteChange.Login.nobody
-  /// Whether what was decided when a client came in would be decided by somebody else now.
-  var changesRights = false
+  var login: Set<RouteChange.Standing> = []
+  var rights: Set<RouteChange.Standing> = []
+
+  private static let everybody = Set(RouteChange.Standing.allCases)
 
   init(from old: ClientRoute, to new: ClientRoute) {
     guard let auth = new.auth, let entry = new.entry else {
-      // Nobody would be known on the new route. Anonymous clients are not known on the old one either.
-      changesRights = old.auth != nil
+      // Nobody is known on the new route, and no token is waited for. For those who are anonymous nothing is different.
+      if old.auth != nil { rights = [.known, .awaitsToken] }
       return
     }
     guard let known = old.auth, let knownEntry = old.entry else {
-      login = auth.isOptional ? .nobody : .everybody
+      login = auth.isOptional ? [] : Self.everybody
       // Nobody was asked about those who are there.
-      changesRights = auth.permission != nil
+      rights = auth.permission == nil ? [] : Self.everybody
       return
     }
     if !entry.isSuccessor(of: knownEntry) {
-      login = auth.isOptional ? .known : .everybody
+      login = auth.isOptional ? [.known, .awaitsToken] : Self.everybody
     } else if known.isOptional, !auth.isOptional {
-      login = .anonymous
+      login = [.anonymous]
     }
-    changesRights =
-      !Self.asksTheSame(auth.permission, as: known.permission)
+    if !new.takesFirstTokens { login.insert(.awaitsToken) }
+    if Self.changesRights(from: old, entry: knownEntry, to: new, entry: entry) { rights = Self.everybody }
+  }
+
+  /// Whether what was decided when a client came in would be decided by somebody else now.
+  private static func changesRights(
+    from old: ClientRoute, entry knownEntry: AuthenticatorConfiguration,
+    to new: ClientRoute, entry: AuthenticatorConfiguration
+  ) -> Bool {
+    !asksTheSame(new.auth?.permission, as: old.auth?.permission)
       || new.keepsRequests && !old.keepsRequests
       || new.askedCaptures != old.askedCaptures
       || !new.askedCaptures.isEmpty && (new.path == nil || new.path != old.path)
@@ -167,8 +187,19 @@ extension ClientRoute {
 }
 
 extension ClientRoute {
+  /// Whether a client may be let in before it has shown a token. A client of an event stream can send none later.
   fileprivate var takesFirstTokens: Bool {
-    if case .jwt(let jwt) = entry?.kind { jwt.sources.contains(.message) } else { false }
+    guard case .webSocket = kind, case .jwt(let jwt) = entry?.kind else { return false }
+    return jwt.sources.contains(.message)
+  }
+
+  /// What its clients may have shown. Also one that can be used without a token may have clients that wait to show one: it was asked of
+  /// them when they came in.
+  fileprivate var standings: Set<RouteChange.Standing> {
+    var standings: Set<RouteChange.Standing> = auth == nil ? [.anonymous] : [.known]
+    if auth?.isOptional == true { standings.insert(.anonymous) }
+    if takesFirstTokens { standings.insert(.awaitsToken) }
+    return standings
   }
 }
 

@@ -19,9 +19,10 @@ extension GroupClient {
     if let ticket = standing.ticket { identities.forget(ticket) }
   }
 
-  /// The route may ask after another time than before.
+  /// The route may ask after another time than before, or not at all: then what is being asked means nothing either.
   func replanRechecks() {
     guard let standing = feed.extras?.standing, feed.extras?.token?.awaited == nil else { return }
+    guard route.auth?.keepsCredentials == true else { return endRechecks() }
     planRechecks(standing)
   }
 

@@ -19,7 +19,7 @@ struct IdentityCallback: Sendable {
   ) {
     self.configuration = configuration
     self.late = late
-    let names = Self.userNames(configuration)
+    let names = configuration.userMembers
     questions = ViewQuestions(configuration.question, server: server, failures: failures) { members in
       guard let members else { return AnswerFault(reason: "the server answered 204, which names no user") }
       if members.userName(among: names, as: configuration.userType) == nil {
@@ -43,10 +43,6 @@ struct IdentityCallback: Sendable {
     return isOther
       ? "take \"as: \(type.rawValue)\" out of \"user\" beside callback.url, or write {claim: NAME, as: \(type.rawValue)} for another member"
       : "write user: {claim: NAME, as: \(type.rawValue)} beside callback.url, with the name of the member that names the user"
-  }
-
-  private static func userNames(_ configuration: CallbackConfiguration) -> [String] {
-    configuration.user.map { [$0] } ?? ["user", "id"]
   }
 
   /// - Parameters:
@@ -85,7 +81,7 @@ struct IdentityCallback: Sendable {
     case .unavailable: return .unavailable
     case .refused(let refusal): return .refused(refusal)
     case .accepted(let members):
-      let names = Self.userNames(configuration)
+      let names = configuration.userMembers
       guard let members, let user = members.userName(among: names, as: configuration.userType) else {
         return .unavailable
       }

@@ -85,6 +85,17 @@ struct ConfigurationComparisonTests {
     RoutePair(
       [chat], [chat + ", auth: users"], ["changed /ws/<slug:room>/ at /ws/a/: auth; closes 4401"]),
     RoutePair(
+      [chat + ", auth: users, auth_optional: true"], [chat],
+      ["changed /ws/<slug:room>/ at /ws/a/: auth; auth_optional; closes 1012 some"]),
+    RoutePair(
+      [chat], [chat + ", presence: true"],
+      ["changed /ws/<slug:room>/ at /ws/a/: presence; closes 1012"]),
+    // Who is known ends for other rights, and who is not for other groups.
+    RoutePair(
+      [chat + ", auth: users, auth_optional: true"],
+      ["path: \"ws/<slug:room>/\", consumer: chat, group: \"room_{room}\""],
+      ["changed /ws/<slug:room>/ at /ws/a/: auth; auth_optional; group; closes 1012 some; closes 1012 some"]),
+    RoutePair(
       [chat + ", allowed_hosts: ['a.example', 'b.example']"], [chat + ", allowed_hosts: ['a.example']"],
       ["changed /ws/<slug:room>/ at /ws/a/: allowed_hosts; closes 4403 some"]),
     RoutePair(
@@ -144,6 +155,12 @@ struct ConfigurationComparisonTests {
     (
       ["path: a/, events: news"], ["path: a/, events: {group: news, heartbeat: 5s}"],
       ["changed /a/ at /a/: heartbeat"]
+    ),
+    // Whoever reads a stream goes on reading, also without cookies.
+    (
+      ["path: a/, events: news, allowed_hosts: [a.example]"],
+      ["path: a/, events: news, allowed_hosts: ['*']"],
+      ["changed /a/ at /a/: allowed_hosts"]
     ),
     (["path: a/, events: news"], ["path: a/, events: old"], ["changed /a/ at /a/: group; closes 1012"]),
     (

@@ -20,23 +20,62 @@ struct OriginWideningTests {
     return .patterns((0..<count).map { _ in Self.patterns.randomElement(using: &generator) ?? "*" })
   }
 
-  @Test func `a widening is shown, and without one nobody is let in who was not`() {
+  @Test(arguments: OriginPolicy.Use.allCases)
+  func `a widening is shown, and without one nobody is allowed more`(_ use: OriginPolicy.Use) {
     var generator = SplitMix(seed: 23)
     var shown = 0
     for _ in 0..<600 {
       let (old, new) = (policy(&generator), policy(&generator))
-      if let witness = old.widening(to: new) {
+      func isWider(_ witness: OriginWitness) -> Bool {
+        new.allowance(of: witness, for: use) > old.allowance(of: witness, for: use)
+      }
+      if let witness = old.widening(to: new, for: use) {
         shown += 1
-        #expect(new.allows(origin: witness.origin, host: witness.host))
-        #expect(!old.allows(origin: witness.origin, host: witness.host))
+        #expect(isWider(witness))
         continue
       }
       for origin in Self.origins {
-        for host in Self.hosts where new.allows(origin: origin, host: host) {
-          #expect(old.allows(origin: origin, host: host), "\(old) -> \(new) at \(origin ?? "none"), \(host)")
+        for host in Self.hosts {
+          #expect(
+            !isWider(OriginWitness(origin: origin, host: host)),
+            "\(old) -> \(new) at \(origin ?? "none"), \(host)")
         }
       }
     }
     #expect(shown > 100 && shown < 550)
+  }
+
+  @Test func `what is allowed is what the gateway decides by`() {
+    for policy in [OriginPolicy.sameHost, .patterns(["a.example", "*"]), .patterns(["a.example"])] {
+      for origin in Self.origins {
+        for host in Self.hosts {
+          let witness = OriginWitness(origin: origin, host: host)
+          let isAllowed = policy.allows(origin: origin, host: host)
+          #expect((policy.allowance(of: witness, for: .handshake) == .all) == isAllowed)
+          let access = policy.access(origin: origin, host: host, isSecure: false)
+          #expect((policy.allowance(of: witness, for: .stream) == .nothing) == (access == .refused))
+        }
+      }
+    }
+  }
+
+  private static let partner = OriginPolicy.patterns(["https://partner.example"])
+  private static let all = OriginPolicy.patterns(["*"])
+  private static let both = OriginPolicy.patterns(["*", "https://partner.example"])
+
+  /// Two policies of an event stream, and whether the second one allows pages more.
+  private static let ofPages: [(old: OriginPolicy, new: OriginPolicy, isWider: Bool)] = [
+    // Pages of the partner read with cookies, which all could without.
+    (all, partner, true), (partner, all, true), (partner, both, true), (both, all, false),
+    (both, partner, false), (.patterns(["*", "a.example"]), partner, true),
+    // Clients without an Origin, and pages of the request's own host, may always.
+    (partner, .sameHost, false), (all, .sameHost, false), (.sameHost, partner, true), (.sameHost, all, true),
+  ]
+
+  @Test(arguments: ofPages)
+  func `pages are allowed more where they may read, or may use cookies`(
+    _ row: (old: OriginPolicy, new: OriginPolicy, isWider: Bool)
+  ) {
+    #expect((row.old.widening(to: row.new, for: .page) != nil) == row.isWider)
   }
 }

@@ -34,11 +34,33 @@ struct LooserPair: Sendable, CustomTestStringConvertible {
 
 private let jwt = "secret: {env: SECRET}, algorithms: [HS256]"
 private func users(_ keys: String) -> String { "auth: {users: {jwt: {\(keys)}}}" }
+private func asked(_ keys: String) -> String {
+  "auth: {users: {callback: {url: 'http://127.0.0.1:1/me/', \(keys)}}}"
+}
 
 /// A Unix socket.
 private func socket(_ mode: String?, group: String? = nil, path: String = "/run/web.sock") -> String {
   let (mode, group) = (mode.map { ", mode: '\($0)'" } ?? "", group.map { ", group: \($0)" } ?? "")
   return "server: {bind: {address: 'unix:\(path)'\(mode)\(group)}}"
+}
+
+/// Addresses with a header of the PROXY protocol.
+private func proxied(_ addresses: String..., beside others: [String] = [], trusted: String? = nil) -> String {
+  let all = addresses.map { "{address: '\($0)', proxy_protocol: true}" } + others.map { "'\($0)'" }
+  let list = trusted.map { ", trusted_proxies: [\($0)]" } ?? ""
+  return "server: {bind: [\(all.joined(separator: ", "))]\(list)}"
+}
+
+/// Orders at an address of the loopback.
+private func admin(_ token: String, port: Int = 9001) -> String {
+  "server: {admin: {address: '127.0.0.1:\(port)', token: {env: \(token)}}}"
+}
+
+/// A route whose clients a view lets in.
+private func view(
+  _ keys: String = "on: [connect, receive]", url: String = "http://127.0.0.1:1/ws/"
+) -> String {
+  "consumer: view, url: \"\(url)\", secret: {env: SECRET}, \(keys)"
 }
 
 struct SecurityMarkTests {
@@ -57,7 +79,12 @@ struct SecurityMarkTests {
       "consumer: echo, allowed_hosts: ['*']"),
     LooserPair(.originWidened, webSocket: "consumer: echo", "consumer: echo, allowed_hosts: ['*']"),
     LooserPair(
-      .originWidened, http: "events: news, allowed_hosts: [a.example]", "events: news, allowed_hosts: ['*']"),
+      .originWidened, http: "events: news, allowed_hosts: ['*']",
+      "events: news, allowed_hosts: ['*', a.example]"),
+    LooserPair(.originWidened, http: "events: news", "events: news, allowed_hosts: [a.example]"),
+    LooserPair(
+      .originWidened, http: "publish: {groups: [x]}, auth: users, allowed_hosts: ['*']",
+      "publish: {groups: [x]}, auth: users, allowed_hosts: ['*', a.example]"),
     LooserPair(.authRemoved, webSocket: "consumer: echo, auth: users", "consumer: echo"),
     LooserPair(.authRemoved, http: "events: news, auth: users", "events: news"),
     LooserPair(
@@ -76,6 +103,8 @@ struct SecurityMarkTests {
       .permissionDropped,
       webSocket: "consumer: echo, auth: users, permission: {url: \"http://127.0.0.1:1/may/\"}",
       "consumer: echo, auth: users"),
+    LooserPair(.permissionDropped, webSocket: view(), view("on: [receive]")),
+    LooserPair(.permissionDropped, webSocket: view(), "consumer: echo"),
     LooserPair(
       .limitRemoved, webSocket: "consumer: echo, limits: {rate: {messages: 10/s}}", "consumer: echo"),
     LooserPair(
@@ -117,6 +146,17 @@ struct SecurityMarkTests {
       .proxiesWidened, top: "server: {trusted_proxies: [10.0.0.1]}",
       "server: {trusted_proxies: [10.0.0.1, 10.0.0.2]}"),
     LooserPair(
+      .proxiesWidened, top: proxied("0.0.0.0:8000", trusted: "10.0.0.0/8"), proxied("0.0.0.0:8000")),
+    LooserPair(
+      .proxiesWidened, top: proxied("0.0.0.0:8000", trusted: "10.0.0.0/8"),
+      proxied("0.0.0.0:8000", trusted: "10.0.0.0/8, 11.0.0.1")),
+    LooserPair(.proxiesWidened, top: "server: {bind: '0.0.0.0:8000'}", proxied("0.0.0.0:8000")),
+    LooserPair(
+      .proxiesWidened, top: "server: {bind: '0.0.0.0:8000'}",
+      proxied("0.0.0.0:8001", beside: ["0.0.0.0:8000"])),
+    LooserPair(.proxiesWidened, top: socket(nil), proxied("unix:/run/web.sock")),
+    LooserPair(.proxiesWidened, top: socket(nil), proxied("unix:/run/web.sock", trusted: "unix")),
+    LooserPair(
       .addressWidened, top: "server: {bind: \"127.0.0.1:8000\"}", "server: {bind: \"0.0.0.0:8000\"}"),
     LooserPair(.addressWidened, top: socket("0600"), socket("0660")),
     LooserPair(.addressWidened, top: socket(nil), socket("0666")),
@@ -125,6 +165,9 @@ struct SecurityMarkTests {
     LooserPair(
       .addressWidened, top: "server: {bind: \"127.0.0.1:8000\"}",
       "server: {bind: [\"127.0.0.1:8000\", {address: 'unix:/run/a.sock', mode: '0666'}]}"),
+    LooserPair(.addressWidened, top: "server: {admin: false}", admin("TOKEN")),
+    LooserPair(.addressWidened, top: "server: {threads: 1}", admin("TOKEN")),
+    LooserPair(.addressWidened, top: "server: {admin: 'unix:/run/a.sock'}", admin("TOKEN")),
     LooserPair(.limitRemoved, top: "limits: {handshakes: 100/s}", "limits: {handshakes: none}"),
     LooserPair(.tokensWidened, top: users(jwt), users("secret: {env: SECRET}, algorithms: [HS256, HS384]")),
     LooserPair(.tokensWidened, top: users(jwt + ", audience: a"), users(jwt + ", audience: [a, b]")),
@@ -134,6 +177,10 @@ struct SecurityMarkTests {
     LooserPair(.tokensWidened, top: users(jwt + ", user: {as: int}"), users(jwt)),
     LooserPair(
       .tokensWidened, top: users(jwt + ", from: [header]"), users(jwt + ", from: [header, {cookie: t}]")),
+    LooserPair(.tokensWidened, top: asked("from: [header]"), asked("from: [header, {cookie: t}]")),
+    LooserPair(.tokensWidened, top: asked("user: {claim: id, as: int}"), asked("user: id")),
+    LooserPair(.tokensWidened, top: asked("headers: [cookie]"), asked("headers: [cookie, x-key]")),
+    LooserPair(.tokensWidened, top: asked("headers: [cookie]"), asked("headers: [cookie, authorization]")),
     LooserPair(
       .encryptionOff,
       top: "channel_layers: {default: {backend: redis, config: {hosts: ['rediss://127.0.0.1:1']}}}",
@@ -162,6 +209,41 @@ struct SecurityMarkTests {
     }
   }
 
+  @Test func `headers of the PROXY protocol are marked only where somebody else is believed`() throws {
+    for (old, new) in [
+      // Only those who could write fields before.
+      (
+        "server: {bind: '0.0.0.0:8000', trusted_proxies: [10.0.0.0/8]}",
+        proxied("0.0.0.0:8000", trusted: "10.0.0.0/8")
+      ),
+      (
+        "server: {bind: 'unix:/run/web.sock', trusted_proxies: [unix]}",
+        proxied("unix:/run/web.sock", trusted: "unix")
+      ),
+      // Everybody before.
+      (proxied("unix:/run/web.sock"), proxied("unix:/run/web.sock", trusted: "unix")),
+      (
+        proxied("0.0.0.0:8000", "unix:/run/web.sock"),
+        proxied("0.0.0.0:8000", "unix:/run/web.sock", trusted: "10.0.0.0/8, unix")
+      ),
+    ] {
+      let plan = try ConfigurationComparison(PlanFile(top: [old]), PlanFile(top: [new]))
+      #expect(plan.marks.isEmpty, "\(old) -> \(new): \(plan.marks)")
+    }
+    // Fields of the same machines are believed at another address now.
+    let beside = try ConfigurationComparison(
+      PlanFile(top: [proxied("0.0.0.0:8000")]),
+      PlanFile(top: [proxied("0.0.0.0:8000", beside: ["0.0.0.0:8001"], trusted: "10.0.0.0/8")]))
+    #expect(beside.markKinds == [.proxiesWidened])
+  }
+
+  @Test func `a list of trusted proxies that is gone is named, and not the address`() throws {
+    let plan = try ConfigurationComparison(
+      PlanFile(top: [proxied("0.0.0.0:8000", trusted: "10.0.0.0/8")]),
+      PlanFile(top: [proxied("0.0.0.0:8000")]))
+    #expect(plan.marks.map(\.key) == ["server.trusted_proxies"])
+  }
+
   @Test func `another entry of auth, and a key that is another one, are marked in both directions`() throws {
     let one = PlanFile(webSocket: ["path: a/, consumer: echo, auth: users"])
     let other = PlanFile(webSocket: ["path: a/, consumer: echo, auth: others"])
@@ -170,10 +252,58 @@ struct SecurityMarkTests {
     let key = PlanFile(webSocket: one.webSocket, top: [users("secret: {env: OTHER}, algorithms: [HS256]")])
     let known = PlanFile(webSocket: one.webSocket, top: [users(jwt)])
     #expect(try ConfigurationComparison(known, key).markKinds == [.tokensWidened])
+    for (one, other) in [
+      (users(jwt), users(jwt + ", user: name")), (asked("timeout: 5s"), asked("user: name")),
+    ] {
+      let (one, other) = (PlanFile(top: [one]), PlanFile(top: [other]))
+      #expect(try ConfigurationComparison(one, other).markKinds == [.tokensWidened])
+      #expect(try ConfigurationComparison(other, one).markKinds == [.tokensWidened])
+    }
+    // The field is passed on in both.
+    let (asIs, taken) = (PlanFile(top: [asked("timeout: 5s")]), PlanFile(top: [asked("from: [header]")]))
+    #expect(try ConfigurationComparison(asIs, taken).marks.isEmpty)
     let token = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: TOKEN}}"])
     let second = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: SECOND}}"])
     #expect(try ConfigurationComparison(token, second).markKinds == [.publishOpened])
     #expect(try ConfigurationComparison(second, token).markKinds == [.publishOpened])
+    let (orders, others) = (PlanFile(top: [admin("TOKEN")]), PlanFile(top: [admin("SECOND")]))
+    #expect(try ConfigurationComparison(orders, others).markKinds == [.addressWidened])
+    #expect(try ConfigurationComparison(others, orders).markKinds == [.addressWidened])
+    let elsewhere = PlanFile(top: [admin("TOKEN", port: 9002)])
+    #expect(try ConfigurationComparison(orders, elsewhere).marks.isEmpty)
+  }
+
+  @Test func `another view that lets clients in is marked in both directions, and no other`() throws {
+    func kinds(_ old: String, _ new: String) throws -> [SecurityMark.Kind] {
+      try ConfigurationComparison(
+        PlanFile(webSocket: ["path: a/, \(old)"]), PlanFile(webSocket: ["path: a/, \(new)"])
+      ).markKinds
+    }
+    let other = "http://127.0.0.1:2/ws/"
+    #expect(try kinds(view(), view(url: other)) == [.permissionDropped])
+    #expect(try kinds(view(url: other), view()) == [.permissionDropped])
+    #expect(try kinds(view("headers: [cookie]"), view("headers: [cookie, x-key]")) == [.permissionDropped])
+    #expect(try kinds(view("on: [receive]"), view("on: [receive]", url: other)) == [])
+    #expect(try kinds(view(), view("on: [connect, receive], timeout: 2s, in_flight: 4")) == [])
+  }
+
+  @Test func `all pages without cookies and some with them are each more than the other`() throws {
+    let (all, one) = (
+      PlanFile(http: ["path: a/, events: news, allowed_hosts: ['*']"]),
+      PlanFile(http: ["path: a/, events: news, allowed_hosts: [a.example]"])
+    )
+    let wider = try ConfigurationComparison(one, all)
+    #expect(wider.markKinds == [.originWidened])
+    #expect(wider.marks.first?.text.contains("may read the answers, which [a.example] refused") == true)
+    let withCookies = try ConfigurationComparison(all, one)
+    #expect(withCookies.markKinds == [.originWidened])
+    #expect(
+      withCookies.marks.first?.text
+        == "pages of \"https://a.example\" may read the answers with the cookies of their users, which [*] refused"
+    )
+    // Whoever sends no Origin is let in by both.
+    let none = PlanFile(http: ["path: a/, events: news"])
+    #expect(try ConfigurationComparison(one, none).marks.isEmpty)
   }
 
   @Test func `a group that clients with other rights share now is marked once, with a path`() throws {

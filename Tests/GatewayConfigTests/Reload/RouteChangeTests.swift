@@ -30,8 +30,10 @@ private struct Client: LivingClient {
 private let secret = String(repeating: "k", count: 64)
 private let chat = #"{path: "ws/<slug:room>/", consumer: chat, group: "chat_{room}"}"#
 
-/// - Parameter route: the first WebSocket route.
-private func configuration(_ route: String) throws -> Configuration {
+/// - Parameters:
+///   - route: the first WebSocket route.
+///   - either: where tokens of the entry with this name may be.
+private func configuration(_ route: String, either: String = "header, message") throws -> Configuration {
   try ConfigurationLoader.configuration(
     of: """
       installed_apps: [echo, chat, broadcast, proxy, view]
@@ -39,14 +41,18 @@ private func configuration(_ route: String) throws -> Configuration {
       auth:
         users: {jwt: {secret: "\(secret)"}}
         late: {jwt: {secret: "\(secret)", from: [message]}}
+        either: {jwt: {secret: "\(secret)", from: [\(either)]}}
         site: {callback: {url: "http://127.0.0.1:1/me/"}}
         often: {callback: {url: "http://127.0.0.1:1/me/", recheck: 1m}}
       applications: {main: {websocket: [\(route)]}}
       """)
 }
 
-private func change(_ old: String, _ new: String) throws -> RouteChange {
-  let (old, new) = (try configuration(old), try configuration(new))
+/// - Parameter either: of the second file.
+private func change(
+  _ old: String, _ new: String, either: String = "header, message"
+) throws -> RouteChange {
+  let (old, new) = (try configuration(old), try configuration(new, either: either))
   return RouteChange(
     from: old.served.clientRoutes(of: old)[0], to: new.served.clientRoutes(of: new)[0])
 }
@@ -79,6 +85,7 @@ struct RouteChangeTests {
     ),
     (chat, with("auth: users"), .closes(.loginNeeded)),
     (with("auth: users, auth_optional: true"), with("auth: users"), .closes(.loginNeeded)),
+    (with("auth: users, auth_optional: true"), chat, .changes(["auth", "auth_optional"])),
     (chat, with("presence: true"), .closes(.groupsChanged)),
     (chat, with("channel_layer: other"), .closes(.layerChanged)),
     (chat, #"{path: "ws/<slug:room>/", consumer: chat, group: "room_{room}"}"#, .closes(.groupsChanged)),
@@ -114,6 +121,7 @@ struct RouteChangeTests {
     (with("auth: users"), with("auth: users, require: {role: admin}"), .changes(["require"])),
     (with("auth: users"), with("auth: site"), .closes(.loginNeeded)),
     (with("auth: users"), chat, .closes(.rightsChanged)),
+    (with("auth: users, auth_optional: true"), chat, .closes(.rightsChanged)),
     (
       with("auth: users"), with(#"auth: users, permission: {url: "http://127.0.0.1:1/may/"}"#),
       .closes(.rightsChanged)
@@ -150,6 +158,43 @@ struct RouteChangeTests {
     #expect(
       try change(late, with("auth: late, limits: {ping: 9s}")).verdict(of: awaiting) == .changes(["limits"]))
     #expect(try change(late, with("auth: users")).verdict(of: awaiting) == .closes(.loginNeeded))
+  }
+
+  /// Two routes, what becomes of a client that awaits its first token, and all that can become of clients.
+  private static let ofAwaiting: [(old: String, new: String, verdict: ClientVerdict, all: [ClientVerdict])] =
+    [
+      // No token is asked for any more: the client comes back without one.
+      (with("auth: late"), chat, .closes(.rightsChanged), [.closes(.rightsChanged)]),
+      (
+        with("auth: late"), #"{path: "ws/<slug:room>/", consumer: echo}"#, .closes(.consumerChanged),
+        [.closes(.consumerChanged)]
+      ),
+      (
+        with("auth: late, auth_optional: true"), chat, .closes(.rightsChanged),
+        [.closes(.rightsChanged), .changes(["auth", "auth_optional"])]
+      ),
+      (
+        with("auth: late"), with("auth: users, auth_optional: true"), .closes(.loginNeeded),
+        [.closes(.loginNeeded)]
+      ),
+    ]
+
+  @Test(arguments: ofAwaiting)
+  func `what becomes of a client that awaits its first token is foreseen`(
+    _ row: (old: String, new: String, verdict: ClientVerdict, all: [ClientVerdict])
+  ) throws {
+    let change = try change(row.old, row.new)
+    #expect(change.verdict(of: Client(isAwaitingToken: true, groups: [])) == row.verdict)
+    #expect(change.outcomes == row.all)
+  }
+
+  @Test func `clients that still owe their first token end where messages have none any more`() throws {
+    let route = with("auth: either")
+    let narrowed = try change(route, route, either: "header")
+    #expect(narrowed.verdict(of: Client(isAwaitingToken: true, groups: [])) == .closes(.loginNeeded))
+    #expect(narrowed.verdict(of: Client(isAnonymous: false)) == .changes(["auth"]))
+    #expect(narrowed.outcomes == [.closes(.loginNeeded), .changes(["auth"])])
+    #expect(try change(route, route).outcomes == [.stays])
   }
 
   @Test func `views are not asked again about clients of whom nothing was kept`() throws {
