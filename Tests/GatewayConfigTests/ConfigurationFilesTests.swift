@@ -59,6 +59,32 @@ struct ConfigurationFilesTests {
     #expect(ConfigurationLoader.load(read, environment: [:]).configuration != nil)
   }
 
+  @Test func `a certificate that was renewed is read with the key of today`() throws {
+    for key in ["{file: site.key}", "site.key"] {
+      func write(_ pair: String) throws {
+        for end in ["pem", "key"] {
+          try self.write(TestCertificates.text("\(pair).\(end)"), to: "site.\(end)")
+        }
+      }
+      try self.write(
+        """
+        server: {tls: {certificate: site.pem, key: \(key)}}
+        installed_apps: [echo]
+        applications: {main: {websocket: [{path: a, consumer: echo}]}}
+        """, to: "routes.yaml")
+      try write("one")
+      let first = ConfigurationLoader.load(path: path("routes.yaml"), environment: [:])
+      let written = try #require(first.configuration?.written?.source, "\(first.report.rendered(.text))")
+      try write("other")
+      let renewed = ConfigurationLoader.load(written.withoutSecrets, environment: [:])
+      let tls = try #require(renewed.configuration?.server.tls, "\(renewed.report.rendered(.text))")
+      #expect(
+        tls.certificates.map(\.fingerprint)
+          != first.configuration?.server.tls?.certificates.map(\.fingerprint))
+      #expect(renewed.configuration?.written?.source.saysTheSame(as: written) == true)
+    }
+  }
+
   @Test func `of a variable of a gateway that runs it is said that only a restart sets it`() throws {
     for value in ["{env: NOWHERE}", "\"${NOWHERE}\""] {
       try write(

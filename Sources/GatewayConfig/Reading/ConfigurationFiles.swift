@@ -23,7 +23,7 @@ package struct ConfigurationFiles: Sendable, Hashable {
   /// Whether the texts are those of another configuration. Certificates may have been renewed, and secrets may be others.
   package func saysTheSame(as other: ConfigurationFiles?) -> Bool {
     func texts(_ files: [ReadFile]) -> String {
-      files.filter { $0.use != .certificate && !$0.use.isReadAnew }.digest
+      files.filter { !$0.use.isReadAnew }.digest
     }
     return other.map { texts(files) == texts($0.files) } ?? false
   }
