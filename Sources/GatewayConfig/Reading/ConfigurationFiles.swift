@@ -101,6 +101,23 @@ struct WrittenFiles: FileAccess {
   func isReadableByAll(_ path: String) -> Bool { disk.isReadableByAll(path) }
 }
 
+extension LoadedConfiguration {
+  /// The same files, read with another use of their secrets. What was read of the files themselves is not read again, because it may have
+  /// come through a pipe.
+  ///
+  /// - Returns: the same where one of the files on the command line could not be read, which secrets do not change.
+  package func again(
+    with secrets: SecretUse, environment: [String: String], files disk: any FileAccess = Disk()
+  ) -> LoadedConfiguration {
+    let named = Set([report.path] + report.overlays)
+    guard named.isSubset(of: files.filter { $0.use == .configuration }.map(\.path)) else { return self }
+    let read = ConfigurationFiles(path: report.path, overlays: report.overlays, files: files).withoutSecrets
+    return ConfigurationLoader.load(
+      path: read.path, overlays: read.overlays, environment: environment,
+      files: WrittenFiles(read, beside: disk), secrets: secrets)
+  }
+}
+
 extension ConfigurationLoader {
   /// Reads what a gateway that runs has served. Folders, and files that were not read then, are those of the disk.
   package static func load(
