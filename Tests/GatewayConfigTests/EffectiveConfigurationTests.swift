@@ -176,6 +176,36 @@ struct EffectiveConfigurationTests {
         /respond: "\${PASSWORD}" +# routes.yaml:21, \${PASSWORD} of the environment, not shown/))
   }
 
+  @Test func `a secret in place of the name of its file is not printed`() throws {
+    let secret = "hunter2hunter2hunter2hunter2hunter2"
+    let file = """
+      installed_apps: [echo]
+      auth:
+        users: {jwt: {secret: {file: "${SECRET}"}}}
+        others: {jwt: {secret: {file: "${NOWHERE:-secret.txt}"}}}
+        keys: {jwt: {public_key: "${SECRET}"}}
+      \(end)
+      """
+    let loaded = ConfigurationLoader.load(
+      path: "routes.yaml", environment: ["SECRET": secret], files: MemoryFiles(text: file),
+      secrets: .unreadAlone)
+    let written = try #require(loaded.written)
+    let shown = EffectiveReader(folder: "", namedFiles: written.namedFiles, defaults: false)
+      .read(written.document, .mapping(.file), under: nil)
+    var texts: [String] = []
+    func collect(_ value: EffectiveValue) {
+      switch value.content {
+      case .scalar(let scalar): texts.append(scalar.text)
+      case .list(let items): items.forEach(collect)
+      case .mapping(let entries): entries.forEach { collect($0.value) }
+      case .words: break
+      }
+    }
+    collect(shown)
+    #expect(!texts.contains { $0.contains("hunter2") })
+    #expect(texts.contains("${SECRET}") && texts.contains("secret.txt"))
+  }
+
   @Test(arguments: [
     ("redis://a:b@c/0", "redis://a:***@c/0"), ("redis://:b@c", "redis://:***@c"),
     ("http://token@c/d", "http://***@c/d"),
