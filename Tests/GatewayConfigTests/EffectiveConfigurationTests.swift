@@ -206,6 +206,39 @@ struct EffectiveConfigurationTests {
     #expect(texts.contains("${SECRET}") && texts.contains("secret.txt"))
   }
 
+  @Test func `names of files in an included file are those of the same files, sockets too`() throws {
+    func config(_ server: String, _ environment: [String: String] = [:], at path: String = "routes.yaml")
+      throws
+      -> String
+    {
+      let folder = path == "routes.yaml" ? "" : "etc/"
+      let files = [
+        path: "installed_apps: [echo]\ninclude: conf/server.yaml\n\(end)",
+        folder + "conf/server.yaml": server,
+      ]
+      let loaded = ConfigurationLoader.load(path: path, environment: environment, files: MemoryFiles(files))
+      let text = try #require(EffectiveConfiguration(loaded), "\(loaded.report.rendered(.text))").yaml
+      // What is printed means the same.
+      let again = ConfigurationLoader.load(
+        path: path, environment: environment, files: MemoryFiles([path: text]))
+      #expect(again.configuration?.server.admin == loaded.configuration?.server.admin)
+      #expect(again.configuration?.server.bind == loaded.configuration?.server.bind)
+      return text
+    }
+    let variable = ["SOCKET": "unix:admin.sock", "FILE": "../admin.sock"]
+    #expect(try config("server: {admin: \"unix:admin.sock\"}").contains("admin: 'unix:conf/admin.sock' "))
+    #expect(try config("server: {admin: \"unix:/admin.sock\"}").contains("admin: 'unix:/admin.sock' "))
+    #expect(
+      try config("server: {admin: {address: \"unix:admin.sock\"}}", at: "etc/routes.yaml")
+        .contains("address: 'unix:conf/admin.sock' "))
+    #expect(try config("server: {admin: \"${SOCKET}\"}", variable).contains("unix:conf/admin.sock"))
+    #expect(
+      try config("server: {admin: \"unix:${FILE}\"}", variable, at: "etc/routes.yaml")
+        .contains("unix:admin.sock"))
+    // Relative to the working folder, wherever it is written.
+    #expect(try config("server: {bind: \"unix:web.sock\"}").contains("bind: 'unix:web.sock' "))
+  }
+
   @Test(arguments: [
     ("redis://a:b@c/0", "redis://a:***@c/0"), ("redis://:b@c", "redis://:***@c"),
     ("http://token@c/d", "http://***@c/d"),

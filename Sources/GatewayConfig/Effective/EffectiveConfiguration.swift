@@ -109,7 +109,7 @@ struct EffectiveReader {
   private func shown(
     _ scalar: Node.Scalar, at range: SourceRange, _ declared: KeyValue?, under key: String?
   ) -> EffectiveScalar {
-    guard let path = namedFiles[range], path == Paths.named(scalar.text, at: range) else {
+    guard let path = namedFiles[range], let scheme = scheme(before: path, in: scalar.text, at: range) else {
       return EffectiveScalar(scalar, declared, under: key)
     }
     // What a variable holds may be the secret itself, and not the name of its file.
@@ -120,9 +120,18 @@ struct EffectiveReader {
       : EffectiveScalar(scalar, declared, under: key)
     // The output stands for a file in the folder of the first one.
     if shown.concealed == .nothing, Paths.directory(of: range.file.path) != folder {
-      shown.text = fromFolder(path)
+      shown.text = scheme + fromFolder(path)
     }
     return shown
+  }
+
+  /// What stands before the name of a file: `unix:` before that of a socket.
+  ///
+  /// - Returns: nil where the text names another one.
+  private func scheme(before path: String, in text: String, at range: SourceRange) -> String? {
+    ["", "unix:"].first { scheme in
+      text.hasPrefix(scheme) && path == Paths.named(String(text.dropFirst(scheme.count)), at: range)
+    }
   }
 
   /// The name of a file for whoever stands in the folder.
