@@ -13,8 +13,8 @@ package enum SecretUse: Sendable {
 
   /// The keys whose values are secrets, or hold one, and which change nothing of the routes.
   private static let keys: Set = [
-    "secret", "token", "key", "password", "symmetric_encryption_keys", "hosts", "address", "public_key",
-    VariableName.key,
+    "secret", "token", "key", "password", "passphrase", "symmetric_encryption_keys", "hosts", "address",
+    "public_key", VariableName.key, "file",
   ]
 
   /// Whether a variable that is not set may stand there.
