@@ -252,6 +252,36 @@ def test_a_fifo_that_nobody_writes_to_is_waited_for_once(tmp_path):
     assert time.monotonic() - began < 18
 
 
+TLS = 'server: {tls: {bind: "%s", minimum_version: "%s", certificate: tls/fullchain.pem, key: tls/key.pem}}\n'
+
+
+def test_of_a_certificate_without_its_key_all_but_the_key_is_compared(tmp_path, certificate):
+    """As in the workflow of the manual, which makes a certificate for CI and keeps no key."""
+    folders = [tmp_path / name for name in ("before", "after")]
+    for folder in folders:
+        folder.mkdir()
+        make_what_is_missing(folder, certificate)
+        (folder / "tls/key.pem").unlink()
+        file(folder, "routes.yaml", ECHO, top=TLS % ("127.0.0.1:8443", "1.3"))
+    before, after = folders
+
+    def compare(top: str) -> tuple[int, list[str], list[str]]:
+        file(after, "routes.yaml", ECHO, top=top)
+        done = plan(tmp_path, before / "routes.yaml", "--against", after / "routes.yaml", "--format", "json")
+        found = json.loads(done.stdout)
+        return done.returncode, [row["key"] for row in found["settings"]], [row["mark"] for row in found["looser"]]
+
+    assert compare(TLS % ("127.0.0.1:8443", "1.3")) == (0, [], [])
+    assert compare(TLS % ("127.0.0.1:8443", "1.2")) == (4, ["server.tls.minimum_version"], ["encryption-weaker"])
+    assert compare(TLS % ("0.0.0.0:443", "1.3")) == (4, ["server.tls.bind"], ["address-widened"])
+    code, keys, _ = compare("")
+    assert code in (3, 4) and "server.tls" in keys
+    assert compare('server: {bind: "127.0.0.1:8443"}\n')[2] == ["encryption-off"]
+    Authority(after / "tls").issue("own", "localhost")
+    (after / "tls/fullchain.pem").write_bytes((after / "tls/own.pem").read_bytes())
+    assert compare(TLS % ("127.0.0.1:8443", "1.3")) == (3, ["server.tls"], [])
+
+
 @pytest.mark.parametrize("arguments", [["--against", "a.yaml", "--of", "b.yaml"], ["--of", "b.yaml", "-f", "c.yaml"], ["--against-overlay", "c.yaml"]])
 def test_what_does_not_go_together_is_wrong_usage(tmp_path, arguments):
     done = plan(tmp_path, *arguments)

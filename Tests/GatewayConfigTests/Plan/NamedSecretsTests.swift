@@ -24,6 +24,59 @@ struct NamedSecretsTests {
     comparison.settings.map(\.key) + comparison.markKinds.map(\.rawValue)
   }
 
+  private func server(
+    version: String = "1.3", _ file: String = "one.pem",
+    key: String = "no.key"
+  ) -> String {
+    "server: {bind: 127.0.0.1:8443, tls: {minimum_version: \"\(version)\", certificate: \(file), key: \(key)}}"
+  }
+
+  @Test func `of a certificate whose key is not there everything else is compared`() throws {
+    let known = server()
+    #expect(try facts(comparison(known, known)) == [])
+    #expect(
+      try facts(comparison(known, "server: {bind: 127.0.0.1:8443}"))
+        == ["server.tls", "server.tls.minimum_version", "encryption-off"])
+    #expect(
+      try facts(comparison(known, server(version: "1.2")))
+        == ["server.tls.minimum_version", "encryption-weaker"])
+    #expect(try facts(comparison(known, server("other.pem"))) == ["server.tls"])
+    func own(_ address: String) -> String {
+      "server: {bind: 127.0.0.1:8000, tls: {bind: \"\(address)\", certificate: one.pem, key: no.key}}"
+    }
+    #expect(
+      try facts(comparison(own("127.0.0.1:8443"), own("0.0.0.0:443")))
+        == ["server.tls.bind", "address-widened"])
+  }
+
+  @Test(arguments: [
+    "{env: KEY}", "{file: no.key}", "\"${KEY}\"", "locked.key, passphrase: {env: WORD}",
+    "locked.key, passphrase: \"${WORD}\"", "locked.key, passphrase: {file: no.txt}",
+    "{env: KEY}, passphrase: {env: WORD}",
+  ])
+  func `a key is not there in any form of it, and neither is its passphrase`(_ key: String) throws {
+    let known = server(key: key)
+    #expect(try facts(comparison(known, known)) == [])
+    #expect(
+      try facts(comparison(known, server(version: "1.2", key: key)))
+        == ["server.tls.minimum_version", "encryption-weaker"])
+  }
+
+  @Test func `certificates without their keys are compared with each other`() throws {
+    let twice = """
+      server: {tls: {certificates: [{certificate: one.pem, key: no.key}, {certificate: other.pem, key: no.key}]}}
+      installed_apps: [echo]
+      applications: {main: {websocket: [{path: a/, consumer: echo}]}}
+      """
+    for secrets in [SecretUse.unread, .unreadAlone, .named] {
+      let report = ConfigurationLoader.load(
+        path: "routes.yaml", environment: [:],
+        files: try TestCertificates.files("one.pem", "other.pem", beside: twice), secrets: secrets
+      ).report
+      #expect(report.findings.map(\.code) == [.duplicateName])
+    }
+  }
+
   private func layer(_ hosts: String) -> String {
     "channel_layers: {default: {backend: redis_pubsub, config: {hosts: [\(hosts)]}}}"
   }
