@@ -131,7 +131,7 @@ extension Reading {
     return encoding.isWord(kind.rawValue) ? decoded(secret, kind, what, at: encoding.range) : secret
   }
 
-  private static func isKeyOfReference(_ key: String) -> Bool {
+  static func isKeyOfReference(_ key: String) -> Bool {
     let known = ["env", "file", "encoding"]
     return known.contains(key) || NearestName.of(key, in: known) != nil
   }
