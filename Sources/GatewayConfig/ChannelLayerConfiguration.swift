@@ -148,10 +148,16 @@ package struct RedisHost: Sendable, Hashable {
   }
 }
 
+extension RedisHost {
+  /// Whether it stands for one whose address is a secret that is not there.
+  var isStandIn: Bool { if case .tcp(let host, _) = place { Secret(host).isStandIn } else { false } }
+}
+
 extension RedisHost: CustomStringConvertible {
   /// The address without user and password, for logs.
   package var description: String {
     switch place {
+    case .tcp where isStandIn: "an address that is not here"
     case .tcp(let host, let port):
       "\(tls == nil ? "redis" : "rediss")://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
     case .unix(let path): "unix://\(path)?db=\(database)"

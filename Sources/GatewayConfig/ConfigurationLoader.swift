@@ -31,6 +31,7 @@ package enum ConfigurationLoader {
       document = Composition(reading: reading).read(path, overlays: overlays)
       configuration = document.flatMap { readFile($0, reading) }
     } while reading.beginsAnew()
+    if document?.entries == nil { reading.hideSecrets() }
     let report = FindingReport(path: path, overlays: overlays, findings: reading.findings)
     let read = files.all.map { file in
       var file = file

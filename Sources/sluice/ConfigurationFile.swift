@@ -35,8 +35,7 @@ struct ConfigurationFile: ParsableArguments {
   static func loadToShow(_ path: String, overlays: [String] = []) throws -> Configuration {
     let whole = ConfigurationLoader.load(path: path, overlays: overlays, environment: Environment.variables)
     if let configuration = whole.configuration { return configuration }
-    let loaded = ConfigurationLoader.load(
-      path: path, overlays: overlays, environment: Environment.variables, secrets: .unreadAlone)
+    let loaded = whole.again(with: .unreadAlone, environment: Environment.variables)
     // The findings of the second reading are those that are not about secrets.
     guard let configuration = loaded.configuration else { throw CommandFailure(loaded.report) }
     Output.error(

@@ -128,14 +128,11 @@ extension PlanCommand {
   /// Loads a file with its secrets or, where one is not there, with names in place of those: a secret is the same if its name is.
   private func load(_ path: String, _ overlays: [String]) throws -> ComparedSide {
     let environment = Environment.variables
-    func load(_ secrets: SecretUse) -> LoadedConfiguration {
-      ConfigurationLoader.load(path: path, overlays: overlays, environment: environment, secrets: secrets)
-    }
-    let whole = load(.read)
+    let whole = ConfigurationLoader.load(path: path, overlays: overlays, environment: environment)
     if whole.configuration != nil {
       return ComparedSide(whole, environment: environment, secrets: .read)
     }
-    let named = load(.named)
+    let named = whole.again(with: .named, environment: environment)
     guard let configuration = named.configuration else { throw CommandFailure(named.report) }
     guard configuration.hasAllAuthenticators else { throw CommandFailure(whole.report) }
     Output.error(

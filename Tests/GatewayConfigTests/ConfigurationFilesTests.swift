@@ -59,6 +59,71 @@ struct ConfigurationFilesTests {
     #expect(ConfigurationLoader.load(read, environment: [:]).configuration != nil)
   }
 
+  @Test func `a certificate that was renewed is read with the key of today`() throws {
+    for key in ["{file: site.key}", "site.key"] {
+      func write(_ pair: String) throws {
+        for end in ["pem", "key"] {
+          try self.write(TestCertificates.text("\(pair).\(end)"), to: "site.\(end)")
+        }
+      }
+      try self.write(
+        """
+        server: {tls: {certificate: site.pem, key: \(key)}}
+        installed_apps: [echo]
+        applications: {main: {websocket: [{path: a, consumer: echo}]}}
+        """, to: "routes.yaml")
+      try write("one")
+      let first = ConfigurationLoader.load(path: path("routes.yaml"), environment: [:])
+      let written = try #require(first.configuration?.written?.source, "\(first.report.rendered(.text))")
+      try write("other")
+      let renewed = ConfigurationLoader.load(written.withoutSecrets, environment: [:])
+      let tls = try #require(renewed.configuration?.server.tls, "\(renewed.report.rendered(.text))")
+      #expect(
+        tls.certificates.map(\.fingerprint)
+          != first.configuration?.server.tls?.certificates.map(\.fingerprint))
+      #expect(renewed.configuration?.written?.source.saysTheSame(as: written) == true)
+    }
+  }
+
+  /// What a pipe gives, once.
+  private final class Pipes: FileAccess {
+    private var texts: [String: String]
+
+    init(_ texts: [String: String]) { self.texts = texts }
+
+    func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> {
+      guard let text = texts[path] else { return .failure(FileFault("there is no such file")) }
+      texts[path] = ""
+      return .success(Array(text.utf8))
+    }
+    func isDirectory(_ path: String) -> Bool { false }
+    func names(in directory: String) -> [String] { [] }
+    func absolute(_ path: String) -> String { path }
+    func isReadableByAll(_ path: String) -> Bool { false }
+  }
+
+  @Test func `what came through a pipe is read again without its secrets`() throws {
+    let text = """
+      auth: {users: {jwt: {secret: {env: NOWHERE}}}}
+      installed_apps: [echo]
+      applications: {main: {websocket: [{path: a, consumer: echo, auth: users}]}}
+      """
+    func again(_ files: [String: String], _ secrets: SecretUse) -> LoadedConfiguration {
+      let pipes = Pipes(files)
+      let whole = ConfigurationLoader.load(path: "-", overlays: ["over"], environment: [:], files: pipes)
+      #expect(whole.configuration == nil)
+      return whole.again(with: secrets, environment: [:], files: pipes)
+    }
+    for secrets in [SecretUse.named, .unreadAlone] {
+      let good = again(["-": text, "over": "limits: {connections: 7}"], secrets)
+      #expect(good.configuration?.server.connections == 7, "\(good.report.rendered(.text))")
+      let bad = again(["-": text, "over": "limits: {conections: 7}"], secrets)
+      #expect(bad.report.findings.map(\.code) == [.unknownKey])
+      // A file that was not there is not waited for once more.
+      #expect(again(["-": text], secrets).report.findings.map(\.code) == [.unreadableFile])
+    }
+  }
+
   @Test func `of a variable of a gateway that runs it is said that only a restart sets it`() throws {
     for value in ["{env: NOWHERE}", "\"${NOWHERE}\""] {
       try write(

@@ -176,6 +176,69 @@ struct EffectiveConfigurationTests {
         /respond: "\${PASSWORD}" +# routes.yaml:21, \${PASSWORD} of the environment, not shown/))
   }
 
+  @Test func `a secret in place of the name of its file is not printed`() throws {
+    let secret = "hunter2hunter2hunter2hunter2hunter2"
+    let file = """
+      installed_apps: [echo]
+      auth:
+        users: {jwt: {secret: {file: "${SECRET}"}}}
+        others: {jwt: {secret: {file: "${NOWHERE:-secret.txt}"}}}
+        keys: {jwt: {public_key: "${SECRET}"}}
+      \(end)
+      """
+    let loaded = ConfigurationLoader.load(
+      path: "routes.yaml", environment: ["SECRET": secret], files: MemoryFiles(text: file),
+      secrets: .unreadAlone)
+    let written = try #require(loaded.written)
+    let shown = EffectiveReader(folder: "", namedFiles: written.namedFiles, defaults: false)
+      .read(written.document, .mapping(.file), under: nil)
+    var texts: [String] = []
+    func collect(_ value: EffectiveValue) {
+      switch value.content {
+      case .scalar(let scalar): texts.append(scalar.text)
+      case .list(let items): items.forEach(collect)
+      case .mapping(let entries): entries.forEach { collect($0.value) }
+      case .words: break
+      }
+    }
+    collect(shown)
+    #expect(!texts.contains { $0.contains("hunter2") })
+    #expect(texts.contains("${SECRET}") && texts.contains("secret.txt"))
+  }
+
+  @Test func `names of files in an included file are those of the same files, sockets too`() throws {
+    func config(_ server: String, _ environment: [String: String] = [:], at path: String = "routes.yaml")
+      throws
+      -> String
+    {
+      let folder = path == "routes.yaml" ? "" : "etc/"
+      let files = [
+        path: "installed_apps: [echo]\ninclude: conf/server.yaml\n\(end)",
+        folder + "conf/server.yaml": server,
+      ]
+      let loaded = ConfigurationLoader.load(path: path, environment: environment, files: MemoryFiles(files))
+      let text = try #require(EffectiveConfiguration(loaded), "\(loaded.report.rendered(.text))").yaml
+      // What is printed means the same.
+      let again = ConfigurationLoader.load(
+        path: path, environment: environment, files: MemoryFiles([path: text]))
+      #expect(again.configuration?.server.admin == loaded.configuration?.server.admin)
+      #expect(again.configuration?.server.bind == loaded.configuration?.server.bind)
+      return text
+    }
+    let variable = ["SOCKET": "unix:admin.sock", "FILE": "../admin.sock"]
+    #expect(try config("server: {admin: \"unix:admin.sock\"}").contains("admin: 'unix:conf/admin.sock' "))
+    #expect(try config("server: {admin: \"unix:/admin.sock\"}").contains("admin: 'unix:/admin.sock' "))
+    #expect(
+      try config("server: {admin: {address: \"unix:admin.sock\"}}", at: "etc/routes.yaml")
+        .contains("address: 'unix:conf/admin.sock' "))
+    #expect(try config("server: {admin: \"${SOCKET}\"}", variable).contains("unix:conf/admin.sock"))
+    #expect(
+      try config("server: {admin: \"unix:${FILE}\"}", variable, at: "etc/routes.yaml")
+        .contains("unix:admin.sock"))
+    // Relative to the working folder, wherever it is written.
+    #expect(try config("server: {bind: \"unix:web.sock\"}").contains("bind: 'unix:web.sock' "))
+  }
+
   @Test(arguments: [
     ("redis://a:b@c/0", "redis://a:***@c/0"), ("redis://:b@c", "redis://:***@c"),
     ("http://token@c/d", "http://***@c/d"),

@@ -59,6 +59,19 @@ def test_a_configuration_may_come_through_a_pipe(tmp_path):
     assert wrong.returncode == 1 and " --> -:2:" in wrong.stdout, wrong.stdout
 
 
+@pytest.mark.parametrize("command", ["config -", "routes -", "explain - /ws/", "config <(cat)"])
+def test_a_configuration_from_a_pipe_needs_no_secrets_to_be_shown(command):
+    text = GOOD.replace("echo}", "echo, auth: users}") + "auth: {users: {jwt: {secret: {env: NOWHERE}}}}\n"
+
+    def run(text: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["bash", "-c", f'"{SLUICE}" {command}'], input=text, capture_output=True, text=True, timeout=30)
+
+    done = run(text)
+    assert done.returncode == 0 and "users" in done.stdout and "not all secrets" in done.stderr, done
+    done = run(text.replace("consumer", "consumr"))
+    assert done.returncode == 1 and 'unknown key "consumr"' in done.stderr and "empty" not in done.stderr, done
+
+
 def test_a_pipe_that_stays_open_is_given_up():
     reading, writing = os.pipe()
     os.write(writing, GOOD.encode())

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -221,6 +222,64 @@ def test_a_side_may_come_through_a_pipe(tmp_path):
     new = file(tmp_path / "after", "routes.yaml", ECHO)
     done = subprocess.run([SLUICE, "plan", "-", "--against", str(new)], input=text, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+SECURED = "auth: {users: {jwt: {secret: {env: NOWHERE}}}}\n"
+
+
+def test_a_side_without_its_secrets_may_come_through_a_pipe(tmp_path):
+    route = ECHO + ", auth: users"
+    text = file(tmp_path, "routes.yaml", route, top=SECURED).read_text()
+    file(tmp_path, "next.yaml", route + ", limits: {message: 2KiB}", top=SECURED)
+    for source in ("plan - --against next.yaml", "plan <(cat) --against next.yaml"):
+        def run(text: str) -> subprocess.CompletedProcess:
+            command = f'"{SLUICE}" {source}'
+            return subprocess.run(["bash", "-c", command], input=text, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+
+        done = run(text)
+        assert (done.returncode, done.stderr.count("compared by their names")) == (3, 2), done.stdout + done.stderr
+        assert "limits.message: 1MiB -> 2KiB" in done.stdout
+        done = run(text.replace("consumer", "consumr"))
+        assert done.returncode == 1 and 'unknown key "consumr"' in done.stderr and "empty" not in done.stderr, done
+
+
+def test_a_fifo_that_nobody_writes_to_is_waited_for_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    file(tmp_path, "routes.yaml", ECHO)
+    began = time.monotonic()
+    done = plan(tmp_path, "fifo", "--against", "routes.yaml")
+    assert done.returncode == 1 and "has not written all of it" in done.stderr, done
+    assert time.monotonic() - began < 18
+
+
+TLS = 'server: {tls: {bind: "%s", minimum_version: "%s", certificate: tls/fullchain.pem, key: tls/key.pem}}\n'
+
+
+def test_of_a_certificate_without_its_key_all_but_the_key_is_compared(tmp_path, certificate):
+    """As in the workflow of the manual, which makes a certificate for CI and keeps no key."""
+    folders = [tmp_path / name for name in ("before", "after")]
+    for folder in folders:
+        folder.mkdir()
+        make_what_is_missing(folder, certificate)
+        (folder / "tls/key.pem").unlink()
+        file(folder, "routes.yaml", ECHO, top=TLS % ("127.0.0.1:8443", "1.3"))
+    before, after = folders
+
+    def compare(top: str) -> tuple[int, list[str], list[str]]:
+        file(after, "routes.yaml", ECHO, top=top)
+        done = plan(tmp_path, before / "routes.yaml", "--against", after / "routes.yaml", "--format", "json")
+        found = json.loads(done.stdout)
+        return done.returncode, [row["key"] for row in found["settings"]], [row["mark"] for row in found["looser"]]
+
+    assert compare(TLS % ("127.0.0.1:8443", "1.3")) == (0, [], [])
+    assert compare(TLS % ("127.0.0.1:8443", "1.2")) == (4, ["server.tls.minimum_version"], ["encryption-weaker"])
+    assert compare(TLS % ("0.0.0.0:443", "1.3")) == (4, ["server.tls.bind"], ["address-widened"])
+    code, keys, _ = compare("")
+    assert code in (3, 4) and "server.tls" in keys
+    assert compare('server: {bind: "127.0.0.1:8443"}\n')[2] == ["encryption-off"]
+    Authority(after / "tls").issue("own", "localhost")
+    (after / "tls/fullchain.pem").write_bytes((after / "tls/own.pem").read_bytes())
+    assert compare(TLS % ("127.0.0.1:8443", "1.3")) == (3, ["server.tls"], [])
 
 
 @pytest.mark.parametrize("arguments", [["--against", "a.yaml", "--of", "b.yaml"], ["--of", "b.yaml", "-f", "c.yaml"], ["--against-overlay", "c.yaml"]])

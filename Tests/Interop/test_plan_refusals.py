@@ -1,8 +1,11 @@
 """What a plan for a running gateway knows besides the routes: addresses in use, certificates, the command line, and who is coming in."""
 
+import hashlib
 import json
+import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -94,6 +97,24 @@ def test_what_a_layer_lacks_is_a_refusal(scene):
         assert read_close(gone)[0] == 1012
 
 
+@pytest.mark.parametrize("key", ["site.key", "{file: site.key}"])
+def test_what_was_served_before_has_the_certificate_of_today(scene, tmp_path, key):
+    authority = Authority(tmp_path)
+    authority.issue("site", "localhost")
+    tls = server("127.0.0.1:0", more=f", tls: {{certificate: site.pem, key: {key}}}") + ROUTES % ECHO
+    scene = scene(tls, bind=None)
+    scene.file.write_text(tls.replace("path: echo/", "path: other/"))
+    assert scene.ask("reload")[0] == 200
+    authority.issue("site", "localhost")
+    code, body = scene.ask("reload", {"previous": True})
+    assert code == 200, body
+    assert ssl.get_server_certificate(("127.0.0.1", scene.gateway.port)) == (tmp_path / "site.pem").read_text()
+    # A renewal is no reload that is undone.
+    authority.issue("site", "localhost")
+    assert scene.ask("reload", {"previous": True})[0] == 200
+    assert scene.status()["served_from"] == "file"
+
+
 def test_renewed_certificates_are_told_and_damaged_ones_are_a_refusal(scene, tmp_path):
     authority = Authority(tmp_path)
     authority.issue("site", "localhost")
@@ -124,7 +145,11 @@ def test_renewed_certificates_are_told_and_damaged_ones_are_a_refusal(scene, tmp
     assert scene.ask("reload")[0] == 200
     assert scene.ask("reload", {"previous": True})[0] == 200
     after = scene.status()
-    assert (before["served_from"], after["served_from"], after["hash"]) == ("file", "previous", before["hash"])
+    assert (before["served_from"], after["served_from"]) == ("file", "previous")
+    # The file is that of then, its certificate that of today.
+    then, now = ({pathlib.Path(row["path"]).name: row["sha256"] for row in status["files"]} for status in (before, after))
+    assert (now["routes.yaml"], now.keys()) == (then["routes.yaml"], then.keys())
+    assert now["site.pem"] == hashlib.sha256((tmp_path / "site.pem").read_bytes()).hexdigest() != then["site.pem"]
     scene.file.write_text(tls)
     assert scene.ask("reload")[0] == 200
     # A key that is not that of the certificate.

@@ -15,8 +15,6 @@ extension GatewayServer: AdminOperations {
     guard let result = await reloadPrevious(askedBy: "\(asker)") else {
       return .refused(409, "no-previous", "nothing has been reloaded since the start")
     }
-    // Its certificates are those of then, and may have ended.
-    if result.refusal == nil { _ = await reloadCertificates() }
     var answer = AdminAnswer(result)
     if result.refusal == nil { answer.body = answer.body.with(["served_from": .string(servedFrom)]) }
     return answer

@@ -31,13 +31,16 @@ struct Overlay {
     _ upper: Node, over lower: Node, _ value: KeyValue?, _ path: [String]
   ) -> Node {
     guard let changes = upper.entries, let old = lower.entries, value?.isSecret != true else {
+      findings.hideSecrets(of: lower, value, under: path.last)
       return new(upper, value, path)
     }
     var entries: [Node.Entry?] = old
     let places = Dictionary(
       old.enumerated().map { ($1.key.value, $0) }, uniquingKeysWith: { first, _ in first })
     for name in value?.excluded(by: Set(changes.map(\.key.value))) ?? [] {
-      if let index = places[name] { entries[index] = nil }
+      guard let index = places[name] else { continue }
+      findings.hideSecrets(of: old[index].value, value?.value(of: name), under: name)
+      entries[index] = nil
     }
     for change in changes {
       let name = change.key.value
@@ -52,6 +55,7 @@ struct Overlay {
       }
       if change.value.isNull {
         removals[name, in: lower] = change.key.range
+        findings.hideSecrets(of: entry.value, value?.value(of: name), under: name)
         entries[index] = nil
       } else if change.value.isEmptyPlain {
         findings.error(

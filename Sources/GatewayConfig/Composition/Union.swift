@@ -21,6 +21,7 @@ struct Union {
       if entries[index].value.entries != nil, entry.value.entries != nil, inner?.isSecret != true {
         entries[index].value = united(entries[index].value, entry.value, inner, path + [name])
       } else {
+        findings.hideSecrets(of: entry.value, inner, under: name)
         findings.error(
           .duplicateKey, "\"\((path + [name]).joined(separator: "."))\" is given in two files",
           at: entry.key.range,

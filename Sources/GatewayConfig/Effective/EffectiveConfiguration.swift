@@ -109,19 +109,35 @@ struct EffectiveReader {
   private func shown(
     _ scalar: Node.Scalar, at range: SourceRange, _ declared: KeyValue?, under key: String?
   ) -> EffectiveScalar {
-    guard let path = namedFiles[range], path == Paths.named(scalar.text, at: range) else {
+    guard let path = namedFiles[range], let scheme = scheme(before: path, in: scalar.text, at: range) else {
       return EffectiveScalar(scalar, declared, under: key)
     }
-    var shown = EffectiveScalar(text: scalar.text, isPlain: scalar.style == .plain, variable: scalar.origin)
+    // What a variable holds may be the secret itself, and not the name of its file.
+    let isWritten = scalar.origin?.isDefault ?? true
+    var shown =
+      isWritten
+      ? EffectiveScalar(text: scalar.text, isPlain: scalar.style == .plain, variable: scalar.origin)
+      : EffectiveScalar(scalar, declared, under: key)
     // The output stands for a file in the folder of the first one.
-    if Paths.directory(of: range.file.path) != folder {
-      shown.text =
-        folder.isEmpty || !path.hasPrefix(folder + "/") ? path : String(path.dropFirst(folder.count + 1))
-      if !shown.text.hasPrefix("/"), !folder.isEmpty, !path.hasPrefix(folder + "/") {
-        shown.text = Disk().absolute(path)
-      }
+    if shown.concealed == .nothing, Paths.directory(of: range.file.path) != folder {
+      shown.text = scheme + fromFolder(path)
     }
     return shown
+  }
+
+  /// What stands before the name of a file: `unix:` before that of a socket.
+  ///
+  /// - Returns: nil where the text names another one.
+  private func scheme(before path: String, in text: String, at range: SourceRange) -> String? {
+    ["", "unix:"].first { scheme in
+      text.hasPrefix(scheme) && path == Paths.named(String(text.dropFirst(scheme.count)), at: range)
+    }
+  }
+
+  /// The name of a file for whoever stands in the folder.
+  private func fromFolder(_ path: String) -> String {
+    if !folder.isEmpty, path.hasPrefix(folder + "/") { return String(path.dropFirst(folder.count + 1)) }
+    return folder.isEmpty || path.hasPrefix("/") ? path : Disk().absolute(path)
   }
 
   // MARK: - What holds where nothing is written

@@ -47,7 +47,7 @@ extension EffectiveScalar {
   }
 
   /// The keys of addresses that may have a password, of which everything else is shown.
-  private static let addresses: Set = ["hosts", "address", "url", "jwks", "proxy", "to"]
+  static let addresses: Set = ["hosts", "address", "url", "jwks", "proxy", "to"]
 
   /// Shows its variable, or nothing of it.
   private mutating func conceal() {

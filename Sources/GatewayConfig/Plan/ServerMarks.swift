@@ -181,6 +181,16 @@ struct ServerMarks {
 
   // MARK: - auth and layers
 
+  /// What is said where Redis was used with TLS, and is not any more; nil where it is. Addresses that are not here may have TLS or not.
+  private func withoutTLS(_ known: [RedisHost], _ now: [RedisHost]) -> String? {
+    let plain = now.filter(\.isPlain)
+    guard known != now, known.allSatisfy({ $0.tls != nil || $0.isStandIn }), !plain.isEmpty else {
+      return nil
+    }
+    return plain.allSatisfy(\.isStandIn)
+      ? "Redis may be used without TLS: its address is not here" : "Redis is used without TLS"
+  }
+
   private var authMarks: [SecurityMark] {
     new.authenticators.flatMap { entry -> [SecurityMark] in
       guard let before = old.authenticators.first(where: { $0.name == entry.name }) else { return [] }
@@ -199,9 +209,7 @@ struct ServerMarks {
         marks.append(place.mark(.encryptionOff, key, "messages are not encrypted in Redis any more"))
       }
       let tls = known.hosts.compactMap(\.tls)
-      if tls.count == known.hosts.count, now.hosts.contains(where: \.isPlain) {
-        marks.append(place.mark(.encryptionOff, key, "Redis is used without TLS"))
-      }
+      if let text = withoutTLS(known.hosts, now.hosts) { marks.append(place.mark(.encryptionOff, key, text)) }
       let nowTLS = now.hosts.compactMap(\.tls)
       if tls.allSatisfy(\.isChecked), !tls.isEmpty, !nowTLS.allSatisfy(\.isChecked) {
         marks.append(place.mark(.encryptionWeaker, key, "the certificate of Redis is not checked any more"))

@@ -53,7 +53,7 @@ extension AdminAddress {
 
   /// The path from the folder of the file on.
   private static func whole(_ path: String, at range: SourceRange, _ reading: Reading) -> String? {
-    let whole = Paths.named(path, at: range)
+    let whole = reading.place(of: path, at: range)
     guard let fault = BindAddress.fault(ofPath: whole) else { return whole }
     return reading.refuse(.invalidValue, fault, at: range, hint: "name a shorter one")
   }

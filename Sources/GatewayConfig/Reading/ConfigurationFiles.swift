@@ -23,7 +23,7 @@ package struct ConfigurationFiles: Sendable, Hashable {
   /// Whether the texts are those of another configuration. Certificates may have been renewed, and secrets may be others.
   package func saysTheSame(as other: ConfigurationFiles?) -> Bool {
     func texts(_ files: [ReadFile]) -> String {
-      files.filter { $0.use != .certificate && !$0.use.isReadAnew }.digest
+      files.filter { !$0.use.isReadAnew }.digest
     }
     return other.map { texts(files) == texts($0.files) } ?? false
   }
@@ -99,6 +99,23 @@ struct WrittenFiles: FileAccess {
   func absolute(_ path: String) -> String { disk.absolute(path) }
   func resolved(_ path: String) -> String? { disk.resolved(path) }
   func isReadableByAll(_ path: String) -> Bool { disk.isReadableByAll(path) }
+}
+
+extension LoadedConfiguration {
+  /// The same files, read with another use of their secrets. What was read of the files themselves is not read again, because it may have
+  /// come through a pipe.
+  ///
+  /// - Returns: the same where one of the files on the command line could not be read, which secrets do not change.
+  package func again(
+    with secrets: SecretUse, environment: [String: String], files disk: any FileAccess = Disk()
+  ) -> LoadedConfiguration {
+    let named = Set([report.path] + report.overlays)
+    guard named.isSubset(of: files.filter { $0.use == .configuration }.map(\.path)) else { return self }
+    let read = ConfigurationFiles(path: report.path, overlays: report.overlays, files: files).withoutSecrets
+    return ConfigurationLoader.load(
+      path: read.path, overlays: read.overlays, environment: environment,
+      files: WrittenFiles(read, beside: disk), secrets: secrets)
+  }
 }
 
 extension ConfigurationLoader {

@@ -45,8 +45,9 @@ package enum FileUse: UInt8, Sendable, CaseIterable {
   /// A secret, `{file: PATH}`.
   case secret = 4
 
-  /// Whether it is never brought back as it was: a secret or a key that was revoked stays revoked.
-  package var isReadAnew: Bool { self == .secret || self == .keys }
+  /// Whether it is never brought back as it was: a secret or a key that was revoked stays revoked, and a certificate that was renewed
+  /// belongs to the key of today, wherever that is.
+  package var isReadAnew: Bool { self == .secret || self == .keys || self == .certificate }
 
   /// The largest file that is accepted. Bytes.
   package var most: Int {

@@ -28,6 +28,7 @@ final class MappingCursor {
   init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil, place: KeyPlace? = nil) {
     if node.entries == nil, !reading.corrections.haveMoved(into: node) {
       if node.isUnusable { return nil }
+      reading.findings.hideSecrets(of: node, place.map { KeyValue.mapping($0) }, under: nil)
       if let place { reading.corrections.remember(node, what, Key.names(at: place)) }
       reading.findings.error(
         .wrongType, "expected a mapping of keys to values for \(what), found \(node.content.kind)",
@@ -126,6 +127,7 @@ final class MappingCursor {
     var missing = known.subtracting(entries.map(\.key.value))
     for (index, entry) in entries.enumerated() where !known.contains(entry.key.value) {
       let name = entry.key.value
+      reading.findings.hideSecrets(of: entry.value, nil, under: name)
       let next = index + 1 < entries.count ? entries[index + 1] : nil
       if let owner = reading.corrections.ownerOfFollower(entry) {
         reading.corrections.move(entry, into: owner.node, nil, before: next)

@@ -60,6 +60,11 @@ final class Reading {
     return nil
   }
 
+  /// Hides the secrets of files that nothing reads, because one of them cannot be used.
+  func hideSecrets() {
+    for case let node? in sources.values { findings.hideSecrets(of: node, .mapping(.file), under: nil) }
+  }
+
   // MARK: - Reading anew
 
   /// How often the files are read at most. Each round reaches the values under one more level of misspelt keys.

@@ -35,6 +35,8 @@ struct RedisHostReader {
     host.database = mapping.integer("db") ?? host.database
     readCredentials(mapping, into: &host.credentials)
     host.connectTimeout = readTimes(mapping) ?? host.connectTimeout
+    // Only an address with TLS has them.
+    if host.isStandIn, Self.tlsKeys.contains(where: mapping.has) { host.tls = RedisHost.TLS() }
     readTLS(mapping, into: &host.tls)
     if case .unix = host.place, host.tls != nil {
       reading.findings.error(.conflictingKeys, "a Unix socket cannot use TLS", at: mapping.place)
@@ -185,9 +187,8 @@ extension RedisHostReader {
     // What stands beside a variable that is not set may be a password.
     if node.isUnusable { reading.findings.hide(node.range) }
     // Text is not read as a word, whose findings repeat it.
-    guard
-      let text = node.entries == nil ? reading.scalar(node, "a host")?.text : reading.secret(node, "a host")
-    else { return nil }
+    guard let text = url(node) else { return nil }
+    guard !Secret(text).isStandIn else { return RedisHost(.tcp(host: text, port: 6379)) }
     func fail(_ message: String, hint: String?) -> RedisHost? {
       reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }
@@ -220,6 +221,12 @@ extension RedisHostReader {
         hint: "take the address from the environment: ${REDIS_URL}")
     }
     return host
+  }
+
+  /// - Returns: nil if there is none. Must never be printed.
+  private func url(_ node: Node) -> String? {
+    guard node.entries == nil else { return reading.secret(node, "a host") }
+    return reading.standIn(for: node)?.text ?? reading.scalar(node, "a host")?.text
   }
 
   /// Whether the password has a character that separates parts of a URL (RFC 3986 section 3.2.1): one before an "@", after

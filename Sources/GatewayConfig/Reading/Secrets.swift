@@ -46,7 +46,7 @@ extension Reading {
       // A mistake in its notation has been reported with its line.
       guard !scalar.isUnusable else {
         findings.hide(node.range)
-        return nil
+        return standIn(for: node)
       }
       warnOfPlain(scalar, what, at: node.range)
       return Secret(scalar.text)
@@ -63,6 +63,12 @@ extension Reading {
         .unknownKey, "the mapping for \(what) has a key that no secret has", at: stranger.key.range,
         hint: Self.referenceHint)
     }
+  }
+
+  /// What stands for a text with a variable that is not set: the variable has its name in it. Nil where it has to be set.
+  func standIn(for node: Node) -> Secret? {
+    guard secrets == .named, case .scalar(let scalar) = node.content, scalar.isUnusable else { return nil }
+    return Secret(standingFor: "text \(scalar.text)")
   }
 
   /// Reports a secret that no HMAC can be made with.
@@ -110,15 +116,22 @@ extension Reading {
         .conflictingKeys, "a secret needs either \"env\" or \"file\"", at: reference.place,
         hint: Self.referenceHint)
     }
+    let missing = (variable ?? file).flatMap(standIn)
     let secret: Secret? =
-      if let variable { secret(inVariable: variable) } else { file.flatMap(secret(inFile:)) }
+      if let missing {
+        missing
+      } else if let variable {
+        secret(inVariable: variable)
+      } else {
+        file.flatMap(secret(inFile:))
+      }
     guard let encoding, secret?.isStandIn != true else { return secret }
     guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else { return nil }
     // A misspelt encoding is reported, and not guessed.
     return encoding.isWord(kind.rawValue) ? decoded(secret, kind, what, at: encoding.range) : secret
   }
 
-  private static func isKeyOfReference(_ key: String) -> Bool {
+  static func isKeyOfReference(_ key: String) -> Bool {
     let known = ["env", "file", "encoding"]
     return known.contains(key) || NearestName.of(key, in: known) != nil
   }
@@ -177,6 +190,7 @@ extension Reading {
     guard let scalar = scalar(node, "\"env\""), let origin = scalar.origin else { return nil }
     let shown = "${\(origin.variable)}"
     guard let value = environment[scalar.text] else {
+      if secrets == .named { return Secret(standingFor: "env \(scalar.text)") }
       guard secrets == .read else { return nil }
       return refuse(
         .undefinedVariable, "\"env\" takes the name of a variable, and \"\(shown)\" stands for its value",

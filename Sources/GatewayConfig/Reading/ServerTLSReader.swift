@@ -66,12 +66,7 @@ struct ServerTLSReader {
     let key = keyNode.flatMap { readKey($0, passphrase: passphrase) }
     guard let file, let keyNode, let chain, let key else { return nil }
     checkDates(of: chain[0], at: file.range)
-    guard isPair(chain, key.parsed) else {
-      return reading.refuse(
-        .invalidCertificate, "the key does not belong to the certificate", at: keyNode.range,
-        hint: "the server's own certificate must be the first one in its file")
-    }
-    guard let pair = usablePair(chain, key, at: file.range) else { return nil }
+    guard let pair = pair(chain, key, at: file.range, keyAt: keyNode.range) else { return nil }
     let own = chain[0].dnsNames
     let names = listed ?? own.map { Located($0, at: file.range) }
     for name in names where !Self.covers(name.value, by: own) {
@@ -155,10 +150,19 @@ struct ServerTLSReader {
     }
   }
 
+  private enum ReadKey {
+    case known(PrivateKey)
+    /// It is not there, or its passphrase is not, where secrets need not be.
+    case absent
+  }
+
   /// A file, or a reference to a secret with the contents of such a file.
-  private func readKey(_ node: Node, passphrase: Node?) -> PrivateKey? {
+  ///
+  /// - Returns: nil where it cannot be used, which has been reported.
+  private func readKey(_ node: Node, passphrase: Node?) -> ReadKey? {
+    let absent = reading.secrets == .read ? nil : ReadKey.absent
     let phrase = passphrase.map { reading.secretBytes($0, "\"passphrase\"") }
-    guard let text = keyText(node) else { return nil }
+    guard let text = keyText(node) else { return absent }
     let shown = String(decoding: text, as: UTF8.self)
     guard shown.contains("PRIVATE KEY-----") else {
       return reading.refuse(
@@ -172,12 +176,12 @@ struct ServerTLSReader {
       return reading.refuse(
         .invalidCertificate, "the key is encrypted", at: node.range, hint: "add passphrase: {env: NAME}")
     }
-    // A missing passphrase has been reported.
-    if case .some(nil) = phrase { return nil }
+    // Where a missing passphrase is a mistake, it has been reported.
+    if let phrase, phrase?.isStandIn ?? true { return absent }
     let bytes = phrase.flatMap(\.self)?.bytes ?? []
     // Without a callback the library would ask on the terminal.
     if let key = try? NIOSSLPrivateKey(bytes: text, format: .pem, passphraseCallback: { $0(bytes) }) {
-      return PrivateKey(parsed: key, text: text, passphrase: bytes)
+      return .known(PrivateKey(parsed: key, text: text, passphrase: bytes))
     }
     return reading.refuse(
       .invalidCertificate,
@@ -208,6 +212,19 @@ struct ServerTLSReader {
 
   private static func missingPEM(_ text: [UInt8], _ label: String) -> String {
     text.isEmpty ? "the file is empty" : "a PEM file begins with -----BEGIN \(label)-----"
+  }
+
+  /// What is served; a certificate whose key need not be there has none, and is never served.
+  private func pair(
+    _ chain: [NIOSSLCertificate], _ key: ReadKey, at place: SourceRange, keyAt keyPlace: SourceRange
+  ) -> TLSContext.Certificate? {
+    guard case .known(let key) = key else { return TLSContext.Certificate(chain: [], key: []) }
+    guard isPair(chain, key.parsed) else {
+      return reading.refuse(
+        .invalidCertificate, "the key does not belong to the certificate", at: keyPlace,
+        hint: "the server's own certificate must be the first one in its file")
+    }
+    return usablePair(chain, key, at: place)
   }
 
   private func isPair(_ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey) -> Bool {

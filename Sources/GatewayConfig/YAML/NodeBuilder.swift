@@ -34,7 +34,7 @@ struct NodeBuilder {
     var places: [String: SourceRange] = [:]
     var key: Located<String>?
     /// The key was unusable; its value is read and dropped.
-    var dropsValue = false
+    var droppedKey: String?
     /// A second route begins in it, and the mapping is refused as a whole.
     var isBehindRoute = false
     /// It began in another mapping, with the key of that one again.
@@ -185,19 +185,19 @@ struct NodeBuilder {
   /// Whether the next node is the key of a mapping.
   private var expectsKey: Bool {
     guard let container = open.last else { return false }
-    return container.isMapping && container.key == nil && !container.dropsValue
+    return container.isMapping && container.key == nil && container.droppedKey == nil
   }
 
   private mutating func takeKey(_ text: String, at range: SourceRange) {
     let last = open.count - 1
     if open[last].isBehindRoute {
-      open[last].dropsValue = true
+      open[last].droppedKey = text
     } else if let first = open[last].places[text] {
       guard !beginsRoute(text, at: range) else { return }
       findings.error(
         .duplicateKey, "the key \"\(text)\" is given twice", at: range, hint: "remove one of them",
         related: [Located("the first one", at: first)])
-      open[last].dropsValue = true
+      open[last].droppedKey = text
     } else {
       open[last].places[text] = range
       open[last].key = Located(text, at: range)
@@ -219,7 +219,7 @@ struct NodeBuilder {
         return false
       }
       open[last].isBehindRoute = true
-      open[last].dropsValue = true
+      open[last].droppedKey = text
       return true
     }
     findings.error(
@@ -350,7 +350,8 @@ struct NodeBuilder {
       open[last].entries.append(Node.Entry(key: key, value: node))
       open[last].key = nil
     } else {
-      open[last].dropsValue = false
+      findings.hideSecrets(of: node, nil, under: open[last].droppedKey)
+      open[last].droppedKey = nil
     }
   }
 }

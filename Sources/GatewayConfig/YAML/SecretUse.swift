@@ -12,9 +12,9 @@ package enum SecretUse: Sendable {
   case named
 
   /// The keys whose values are secrets, or hold one, and which change nothing of the routes.
-  private static let keys: Set = [
-    "secret", "token", "key", "password", "symmetric_encryption_keys", "hosts", "address", "public_key",
-    VariableName.key,
+  static let keys: Set = [
+    "secret", "token", "key", "password", "passphrase", "symmetric_encryption_keys", "hosts", "address",
+    "public_key", VariableName.key, "file",
   ]
 
   /// Whether a variable that is not set may stand there.

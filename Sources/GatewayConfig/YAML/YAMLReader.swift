@@ -52,8 +52,8 @@ struct YAMLReader {
           continue
         }
         builder.findings.error(.yamlSyntax, failure.message, at: failure.range, hint: failure.hint)
-        hideSecrets(of: file, &findings)
       }
+      if events.failure != nil || builder.root == nil { hideSecrets(of: file, &findings) }
       return root(of: builder, hasFailed: events.failure != nil, ifEmpty: hint, top, &findings)
     }
   }
@@ -62,7 +62,7 @@ struct YAMLReader {
     "secret", "password", "passphrase", "token", "signing", "keys", "hosts", "redis://", "rediss://",
   ]
 
-  /// Hides the lines of a file that may hold secrets, because nothing reads the values of a file with a mistake in its notation.
+  /// Hides the lines of a file that may hold secrets, because nothing reads the values of a file that has no usable tree.
   private static func hideSecrets(of file: SourceFile, _ findings: inout Findings) {
     // The entries of a list below such a key, too.
     var isInList = false
