@@ -93,6 +93,7 @@ struct ListeningSocketsTests {
       [Self.listener(paths[0])], for: 1, inheriting: try Self.handed(before))
     #expect(taken.addresses.map(\.url) == ["unix:\(paths[0])"])
     #expect(SocketFile(path: paths[1]) == nil, "nobody listens there any more")
+    #expect(taken.left.map(\.count) == [1], "who waits there is still accepted")
     taken.discard()
     #expect(SocketFile(path: paths[0]) != nil)
     _ = other.rawValue

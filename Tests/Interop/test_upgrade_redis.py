@@ -17,7 +17,11 @@ from clients import frame, open_session, read_close
 from conftest import SLUICE
 from redis_stack import Host, Layer, RedisGateway, RedisServer, Session, chat, routes, wait_until
 from test_redis_groups import address_of
+<<<<<<< ours
 from test_upgrade import NEWER, command, newer_program, text, upgrade
+=======
+from test_upgrade import GIVEN_UP, command, text, upgrade
+>>>>>>> theirs
 
 MORE = """
       - {path: "ws/kept/<slug:room>/", consumer: chat, group: "kept_{room}", history: {messages: 10000}}
@@ -318,6 +322,22 @@ def test_whatever_a_server_that_hangs_does_not_take_is_told(redis, begin, layout
     assert len(numbers) + sum("error" in item for item in heard) == total
     # It may also have been refused, as Redis took nothing.
     assert gateway.says("upgraded")
+
+
+def test_a_stop_while_a_server_hangs_ends_the_upgrade(redis, begin):
+    gateway = begin(Layer((Host(redis),), capacity=20000))
+    sock = open_session(gateway.port, "/ws/chat/a/")
+    with redis.hung():
+        sock.sendall(frame(1, json.dumps({"message": "waits"}).encode()))
+        gateway.process.send_signal(signal.SIGUSR2)
+        assert gateway.says("upgrading")
+        # The server has five seconds to take the message.
+        time.sleep(0.5)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert read_close(sock)[0] == 1012
+        sock.close()
+        assert gateway.wait() == 0
+    assert any(GIVEN_UP in line for line in gateway.log), gateway.log
 
 
 def test_a_history_goes_on_where_nobody_is(layer, begin):

@@ -130,7 +130,7 @@ struct ConnectionStateTests {
       }
       for (number, state) in states.enumerated() {
         let (handed, restored) = try Self.handed(state, chunks)
-        #expect(handed.fits(restored))
+        try #require(handed.fits(restored))
         let part = try #require(handed.unsent.last)
         let bytes = unsafe restored.chunk(part.block, in: reactor.backlog)
           .withBytes(part.start..<part.end) { unsafe Array($0) }

@@ -90,7 +90,7 @@ extension Connection {
   /// Only between two turns, when everything that was written was offered to the kernel.
   ///
   /// - Parameter chunks: gets the unsent bytes.
-  /// - Returns: nil where it cannot be handed over: TLS has keys that only this process has, and a server is not reached yet.
+  /// - Returns: nil where it cannot be handed over: for good (`isBound`), or since a server is not reached yet.
   public func state(_ chunks: UnsentChunks) -> ConnectionState? {
     guard !isBound, !isConnecting, phase != .closed else { return nil }
     var state = ConnectionState(descriptor: rawDescriptor)
