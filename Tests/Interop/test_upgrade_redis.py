@@ -17,11 +17,7 @@ from clients import frame, open_session, read_close
 from conftest import SLUICE
 from redis_stack import Host, Layer, RedisGateway, RedisServer, Session, chat, routes, wait_until
 from test_redis_groups import address_of
-<<<<<<< ours
-from test_upgrade import NEWER, command, newer_program, text, upgrade
-=======
-from test_upgrade import GIVEN_UP, command, text, upgrade
->>>>>>> theirs
+from test_upgrade import GIVEN_UP, NEWER, command, newer_program, text, upgrade
 
 MORE = """
       - {path: "ws/kept/<slug:room>/", consumer: chat, group: "kept_{room}", history: {messages: 10000}}
