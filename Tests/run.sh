@@ -24,6 +24,14 @@ validate_all() {
   .build/release/sluice validate --strict $environments/routes.yaml -f $environments/production.yaml -f $environments/staging.yaml
 }
 
+# Both at a time: the modules of a release are compiled one after the other, which keeps one processor busy.
+build_rest() {
+  Tests/Fuzz/build.sh &
+  local fuzzers=$!
+  make --no-print-directory build
+  wait $fuzzers
+}
+
 part "format lint" make --no-print-directory lint
 part "build, warnings are errors" swift build --build-tests
 # Tests that wait for tasks, or have a time limit, do not share the two or three threads of Swift's tasks with long computations.
@@ -33,7 +41,7 @@ part "unit tests" swift test --disable-xctest --skip-build --skip "UpstreamFuzzT
 part "unit tests that wait" swift test --disable-xctest --skip-build --filter "$waiting"
 part "unit tests with a time" swift test --disable-xctest --skip-build --filter "$timed"
 part "answers of hostile servers" swift test --disable-xctest --skip-build --filter UpstreamFuzzTests
+part "release build, and that of the fuzzers" build_rest
 part "fuzzing, a few seconds each" env SEED=1 Tests/Fuzz/run.sh 3
-part "release build" make --no-print-directory build
 part "examples" validate_all
 part "interop and conformance" Tests/Interop/run.sh
