@@ -28,7 +28,10 @@ validate_all() {
 build_rest() {
   Tests/Fuzz/build.sh &
   local fuzzers=$!
-  make --no-print-directory build
+  if ! make --no-print-directory build; then
+    kill $fuzzers
+    return 1
+  fi
   wait $fuzzers
 }
 

@@ -314,8 +314,8 @@ package final class GatewayServer: Sendable {
     _ = await within(Self.operationPatience) { [operations] in await operations.wait() }
   }
 
-  /// It may wait for a disk.
-  private static let operationPatience = Duration.seconds(1)
+  /// It may wait for a disk, or for a channel layer.
+  private static let operationPatience = layerPatience + .seconds(1)
 
   /// What runs beside the reactors, for all of them.
   private struct SharedTasks {

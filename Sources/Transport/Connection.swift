@@ -78,7 +78,10 @@ public final class Connection {
   public var isClosed: Bool { phase == .closed }
 
   /// Whether some of what was read is left for later: by the handler, or by TLS.
-  public var hasUnread: Bool { unread != nil || heldByTLS != nil }
+  public var hasUnread: Bool { keepsUnread || heldByTLS != nil }
+
+  /// Whether bytes that were read, or put back, wait for the handler.
+  public var keepsUnread: Bool { unread != nil }
 
   /// Encrypted bytes that were read and wait for a later turn, and since when; nil if there are none.
   var heldByTLS: (bytes: Int, since: UInt64)? {

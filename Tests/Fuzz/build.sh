@@ -62,7 +62,7 @@ build() {
         Sources/Sessions/View/WebSocketOverHTTP/Grip{Control,Extension,State}.swift
       ;;
     yaml)
-      target yaml "Bytes JSON" yaml $configuration/{YAML,Source,Sequence+Unique.swift} $here/StandIns/GroupTable.swift \
+      target yaml "Bytes JSON" yaml $configuration/{YAML,Source,Sequence+Unique.swift} $here/StandIns/{GroupTable,UnreadSecrets}.swift \
         $(find $configuration/Diagnostics -name '*.swift' -not -name GroupTable.swift)
       ;;
     patterns) target patterns "Bytes Routing" "" Tests/RoutingTests/Reference.swift ;;

@@ -235,6 +235,9 @@ struct EffectiveConfigurationTests {
     #expect(
       try config("server: {admin: \"unix:${FILE}\"}", variable, at: "etc/routes.yaml")
         .contains("unix:admin.sock"))
+    // No name of a file.
+    #expect(
+      try config("auth: {users: {jwt: {jwks: \"https://h/keys\"}}}").contains("jwks: 'https://h/keys' "))
     // Relative to the working folder, wherever it is written.
     #expect(try config("server: {bind: \"unix:web.sock\"}").contains("bind: 'unix:web.sock' "))
   }

@@ -57,6 +57,22 @@ struct UnreadSecretsTests {
     let shown = text(["routes.yaml": "include: missing.yaml\nserver: {bind: \"127.0.0.1:${PORT}\"}"])
     #expect(shown.contains("\n4 | server: {bind: \"127.0.0.1:${PORT}\"}\n"))
     #expect(shown.contains("\n3 | include: missing.yaml\n"))
+    // The name of a file where none is expected.
+    #expect(text(["routes.yaml": "file: index.html"]).contains("\n3 | file: index.html\n"))
+  }
+
+  @Test(arguments: ["", ", require: {role: \"${ROLE}\"}", ", require: {role: [\"${A}\", staff]}"])
+  func `a variable that need not be set is no finding, whatever stands beside it`(_ more: String) {
+    let whole = """
+      installed_apps: [echo]
+      auth: {users: {jwt: {secret: {env: KEY}}}}
+      server: {bind: [{address: "${HOST}:8000", proxy_protocol: true}]}
+      applications: {main: {websocket: [{path: a/, consumer: echo, auth: users\(more)}]}}
+      """
+    let report = ConfigurationLoader.load(
+      path: "routes.yaml", environment: [:], files: MemoryFiles(["routes.yaml": whole]), secrets: .unread
+    ).report
+    #expect(report.findings.isEmpty, "\(report.rendered(.text))")
   }
 
   /// Secrets that are written into the file.

@@ -30,8 +30,9 @@ extension GatewayServer {
   /// How long clients have to answer their close frames, at most.
   private static let timeForAnswers = Farewell.lingering
 
-  /// Closes the sessions that cannot be handed over, at a pace, and waits for their ends.
-  func closeBound(_ count: Int, _ rounds: WorkerRounds) async {
+  /// Closes the sessions that cannot be handed over, at a pace, and waits for their ends; also for what is on its way to their upstreams,
+  /// while everybody else is served.
+  func closeBound(_ count: Int, _ rounds: WorkerRounds, _ tls: TLSService) async {
     guard count > 0 else { return }
     let code = CloseCode(rawValue: configuration.shutdown.code)
     log.notice("closing the sessions that cannot be handed over", metadata: ["sessions": .number(count)])
@@ -39,7 +40,7 @@ extension GatewayServer {
     var end: MonotonicTime?
     while !isStopping {
       let progress = await rounds.each { $0.boundProgress }
-      guard progress.contains(where: { $0 != .over }) else { return }
+      guard progress.contains(where: { $0 != .over }) || tls.upstreamCount > 0 else { return }
       if !progress.contains(.closing) {
         let last = end ?? .now + min(Self.timeForAnswers, configuration.shutdown.grace)
         end = last
@@ -100,7 +101,7 @@ extension GatewayServer {
         && worker.sessions.areViewsQuiet
     }
     // None has gone to the service, nor come back from there, between the looks at the workers.
-    guard !idle.contains(false), load.count == 0, parts.http.load == load, parts.tls.isIdle else {
+    guard !idle.contains(false), load.count == 0, parts.http.load == load, parts.tls.relayCount == 0 else {
       return false
     }
     // Ends that a view is not told in a moment are handed over.

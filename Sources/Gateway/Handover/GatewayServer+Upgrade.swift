@@ -107,7 +107,7 @@ extension GatewayServer {
     if try await bring(to: file, for: asker, rounds, &done, next: timeUntilServed(startingTakes: time)) {
       bound = await refuseBound(rounds, startingTakes: time)
     }
-    await closeBound(bound, rounds)
+    await closeBound(bound, rounds, parts.tls)
     if bound > 0 { done.append("\(bound) sessions that cannot be handed over were closed") }
     return await executeDrained(program, order, parts, rounds, startingTakes: time)
   }

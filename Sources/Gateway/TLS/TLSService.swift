@@ -84,8 +84,8 @@ final class TLSService: Sendable {
   /// Open relays with clients, including those whose service's end is closed while the last bytes are on the way.
   var relayCount: Int { open.withLock { $0.clients } }
 
-  /// Whether nothing is on the way through a relay, be it to a client or to an upstream.
-  var isIdle: Bool { open.withLock(\.isEmpty) }
+  /// Open relays with upstreams.
+  var upstreamCount: Int { open.withLock(\.channels.count) }
 
   // MARK: - Upstreams
 

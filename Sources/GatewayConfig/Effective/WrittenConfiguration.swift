@@ -20,10 +20,16 @@ package struct WrittenConfiguration: Sendable {
   }
 
   /// With what another one says of a key, which may be nothing.
-  func keeping(_ key: String, of other: WrittenConfiguration) -> WrittenConfiguration {
+  ///
+  /// - Parameter rest: a path below the key where this one counts all the same; nil for none.
+  func keeping(_ key: String, besides rest: String? = nil, of other: WrittenConfiguration)
+    -> WrittenConfiguration
+  {
+    func path(_ key: String) -> ArraySlice<String> { key.split(separator: ".").map(String.init)[...] }
     var whole = self
     whole.kept.append(key)
-    whole.document = document.with(key.split(separator: ".").map(String.init)[...], of: other.document)
+    whole.document = document.with(path(key), of: other.document)
+    if let rest { whole.document = whole.document.with(path("\(key).\(rest)"), of: document) }
     return whole
   }
 }

@@ -183,7 +183,10 @@ struct ServerMarks {
 
   /// What is said where Redis was used with TLS, and is not any more; nil where it is. Addresses that are not here may have TLS or not.
   private func withoutTLS(_ known: [RedisHost], _ now: [RedisHost]) -> String? {
-    let plain = now.filter(\.isPlain)
+    // One whose address has the same name is as it was.
+    let plain = now.filter { host in
+      host.isPlain && !(host.isStandIn && known.contains { $0.place == host.place && $0.tls == nil })
+    }
     guard known != now, known.allSatisfy({ $0.tls != nil || $0.isStandIn }), !plain.isEmpty else {
       return nil
     }
@@ -208,7 +211,8 @@ struct ServerMarks {
       if !known.encryptionKeys.isEmpty, now.encryptionKeys.isEmpty {
         marks.append(place.mark(.encryptionOff, key, "messages are not encrypted in Redis any more"))
       }
-      let tls = known.hosts.compactMap(\.tls)
+      // One whose address is not here may have TLS.
+      let tls = known.hosts.compactMap { $0.tls ?? ($0.isStandIn ? RedisHost.TLS() : nil) }
       if let text = withoutTLS(known.hosts, now.hosts) { marks.append(place.mark(.encryptionOff, key, text)) }
       let nowTLS = now.hosts.compactMap(\.tls)
       if tls.allSatisfy(\.isChecked), !tls.isEmpty, !nowTLS.allSatisfy(\.isChecked) {

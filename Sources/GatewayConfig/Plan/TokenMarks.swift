@@ -147,9 +147,13 @@ struct TokenMarks {
       }
   }
 
-  /// Other fields of the client's request may name other clients. That of a token is one of the places for it.
+  /// Other fields of the client's request may name other clients. That of a token is one of the places for it, which is said of these where
+  /// tokens were not looked for there.
   private func headerMarks(_ old: CallbackConfiguration, _ new: CallbackConfiguration) -> [SecurityMark] {
-    let fields = new.question.headers.filter { $0 != "authorization" && !old.question.headers.contains($0) }
+    let isPlaceKnown = Clients(old).sources.contains(.header)
+    let fields = new.question.headers.filter { field in
+      !old.question.headers.contains(field) && (field != "authorization" || isPlaceKnown)
+    }
     guard !fields.isEmpty else { return [] }
     return [
       mark(

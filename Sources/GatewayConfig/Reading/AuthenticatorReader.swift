@@ -319,10 +319,11 @@ struct AuthenticatorReader {
   private func readSet(
     _ node: Node, tls: Node.Entry?, _ algorithms: Algorithms?
   ) -> JWTConfiguration.KeySetPlace? {
-    guard let name = reading.fileName(node, "\"jwks\""), case .scalar(let scalar) = node.content else {
-      return nil
+    // A URL is no name of a file, which would be that of another one in an included file.
+    if case .scalar(let scalar) = node.content, !scalar.isUnusable, scalar.text.contains("://") {
+      return readURL(node, tls: tls?.value).map { .url($0) }
     }
-    if scalar.text.contains("://") { return readURL(node, tls: tls?.value).map { .url($0) } }
+    guard let name = reading.fileName(node, "\"jwks\"") else { return nil }
     if let tls {
       reading.findings.error(
         .conflictingKeys, "\"tls\" can only be used with a key set that is fetched by URL", at: tls.key.range,

@@ -188,7 +188,7 @@ extension RedisHostReader {
     if node.isUnusable { reading.findings.hide(node.range) }
     // Text is not read as a word, whose findings repeat it.
     guard let text = url(node) else { return nil }
-    guard !Secret(text).isStandIn else { return RedisHost(.tcp(host: text, port: 6379)) }
+    if reading.secrets == .named, Secret(text).isStandIn { return RedisHost(.tcp(host: text, port: 6379)) }
     func fail(_ message: String, hint: String?) -> RedisHost? {
       reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }

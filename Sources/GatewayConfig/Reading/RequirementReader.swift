@@ -96,7 +96,9 @@ struct RequirementReader {
   private func value(_ node: Node) -> ClaimRequirement.Value? {
     guard node.bracedName == nil else { return reportBraces(node) }
     if let name = capture(node) { return .capture(name) }
-    if case .scalar(let scalar) = node.content, let place = scalar.text.firstMatch(of: /\{[^{}]+\}/) {
+    if case .scalar(let scalar) = node.content, !scalar.isUnusable,
+      let place = scalar.text.firstMatch(of: /\{[^{}]+\}/)
+    {
       return reading.refuse(
         .invalidValue,
         "\"require\" compares a claim with a whole capture, or with a fixed text: this would be the text \"\(scalar.text)\"",
@@ -113,7 +115,7 @@ struct RequirementReader {
 
   /// The capture that a claim is compared with: `"{room}"`.
   private func capture(_ node: Node) -> String? {
-    guard case .scalar(let scalar) = node.content else { return nil }
+    guard case .scalar(let scalar) = node.content, !scalar.isUnusable else { return nil }
     return scalar.text.wholeMatch(of: /\{([A-Za-z_][A-Za-z0-9_]*)\}/).map { String($0.output.1) }
   }
 

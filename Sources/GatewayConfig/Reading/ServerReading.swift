@@ -190,7 +190,8 @@ extension BindAddress {
     if case .sequence(let items) = node.content { return items.flatMap(withProxyProtocol) }
     if let bind = node.entry("bind") { return withProxyProtocol(in: bind.value) }
     guard let key = node.entry("proxy_protocol"), key.value.isWord("true"),
-      case .scalar(let text)? = node.entry("address")?.value.content, let address = BindAddress(text.text)
+      case .scalar(let text)? = node.entry("address")?.value.content, !text.isUnusable,
+      let address = BindAddress(text.text)
     else { return [] }
     return [(address, key.key.range)]
   }

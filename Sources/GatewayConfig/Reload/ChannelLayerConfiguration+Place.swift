@@ -45,6 +45,8 @@ extension RedisHost {
   /// The database, without anything that only says how it is reached.
   fileprivate var keptAt: String {
     switch place {
+    // Compared by its name.
+    case .tcp(let host, _) where isStandIn: return "\(host)/\(database)"
     case .tcp, .unix:
       var plain = self
       plain.tls = nil
@@ -53,12 +55,5 @@ extension RedisHost {
       let addresses = sentinels.addresses.map(\.description).joined(separator: ",")
       return "master \(master) of \(addresses), database \(database)"
     }
-  }
-}
-
-extension [ChannelLayerConfiguration] {
-  /// Each with the options of the one at the same place, where there is one.
-  func keepingOptions(of others: [ChannelLayerConfiguration]) -> [ChannelLayerConfiguration] {
-    map { layer in others.first(where: layer.isSamePlace).map(layer.keepingOptions) ?? layer }
   }
 }

@@ -32,11 +32,24 @@ extension Configuration {
     kept.server.compressionMemory = old.server.compressionMemory
     kept.server.reusesPort = old.server.reusesPort
     kept.logging.format = old.logging.format
-    kept.channelLayers = channelLayers.keepingOptions(of: old.channelLayers)
+    kept.channelLayers = channelLayers.map { layer in
+      old.layer(inUseHere: layer, in: self).map(layer.keepingOptions) ?? layer
+    }
     for setting in settingChanges(to: kept) where setting.need == .upgrade {
-      kept.written = old.written.flatMap { kept.written?.keeping(setting.key, of: $0) }
+      // New connections of a layer that stays go by the new file.
+      let rest = setting.key.hasPrefix("channel_layers.") ? "config.hosts" : nil
+      kept.written = old.written.flatMap { kept.written?.keeping(setting.key, besides: rest, of: $0) }
     }
     return kept
+  }
+
+  /// The layer that goes on where a second file has this one: both use it, for the same groups.
+  func layer(inUseHere layer: ChannelLayerConfiguration, in new: Configuration) -> ChannelLayerConfiguration?
+  {
+    guard served.channelLayers.contains(layer.alias), new.served.channelLayers.contains(layer.alias) else {
+      return nil
+    }
+    return channelLayers.first(where: layer.isSamePlace)
   }
 }
 

@@ -75,17 +75,19 @@ extension Configuration {
     }
   }
 
-  private func layerChanges(to new: Configuration) -> [SettingChange] {
-    let aliases = (channelLayers.map(\.alias) + new.channelLayers.map(\.alias)).unique
+  private func layerChanges(to other: Configuration) -> [SettingChange] {
+    let aliases = (channelLayers.map(\.alias) + other.channelLayers.map(\.alias)).unique
     return aliases.compactMap { alias in
       let old = channelLayers.first { $0.alias == alias }
-      let new = new.channelLayers.first { $0.alias == alias }
+      let new = other.channelLayers.first { $0.alias == alias }
       guard old != new else { return nil }
       let change = old.flatMap { new?.change(from: $0) } ?? .other
+      // One that was not in use is made anew.
+      let goesOn = new.flatMap { layer(inUseHere: $0, in: other) } != nil
       return SettingChange(
         key: "channel_layers.\(alias)", old: old?.text ?? "none",
         new: (new?.text ?? "none").othersThan(old?.text, with: change.rawValue),
-        need: change == .options ? .upgrade : .reload)
+        need: change == .options && goesOn ? .upgrade : .reload)
     }
   }
 }

@@ -24,7 +24,7 @@ struct Variables: Sendable {
     isRunning ? "set it where the gateway is started, and restart it" : "set it"
   }
 
-  /// A variable that may be unset, and is, stays as it is written.
+  /// A variable that may be unset, and is, stays as it is written where two files are compared by their names.
   ///
   /// - Parameter key: the key that the value stands under.
   func replace(
@@ -81,7 +81,7 @@ struct Variables: Sendable {
     scalar.isUnusable = true
     // What stands between the braces may be a part of a secret.
     if VariableName.isLikely(name) { scalar.origin = Node.Origin(variable: name, isDefault: false) }
-    guard !secrets.acceptsUnset(under: key) else { return "${\(name)}" }
+    guard !secrets.acceptsUnset(under: key) else { return secrets == .named ? "${\(name)}" : "" }
     // What stands between the braces may be a part of a secret.
     guard VariableName.isLikely(name) || key.map({ KeysWithoutSecrets.contains($0, isWhole: false) }) ?? false
     else {

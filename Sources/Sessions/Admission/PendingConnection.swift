@@ -136,11 +136,12 @@ package final class PendingConnection {
 
   /// Ends a connection that is not a session yet, with an answer if its request has begun.
   package func stop() {
-    // Bytes of its request may wait for their turn.
-    if isSilent { connection?.readNow() }
+    // Bytes of its request may wait for their turn, also in TLS.
+    if admission.isReading, head.isEmpty { connection?.readNow() }
     closing?.stop()
     // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
-    handle(.stopped(hasBegun: !isSilent, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
+    let hasBegun = !admission.isReading || !head.isEmpty || connection?.keepsUnread == true
+    handle(.stopped(hasBegun: hasBegun, retry: worker.stopRetry ?? worker.owner?.boundRetry ?? .zero))
   }
 
   /// Ends a connection whose client has asked for nothing. One that has begun TLS goes on with that.

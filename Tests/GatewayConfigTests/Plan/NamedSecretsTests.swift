@@ -5,19 +5,18 @@ import Testing
 
 /// Comparisons where the secrets are not there, as in CI.
 struct NamedSecretsTests {
-  private func comparison(
-    _ old: String, _ new: String, _ environment: [String: String] = [:]
-  ) throws -> ConfigurationComparison {
-    func read(_ text: String) throws -> Configuration {
-      let text =
-        text + "\ninstalled_apps: [echo]\napplications: {main: {websocket: [{path: a/, consumer: echo}]}}"
-      let loaded = ConfigurationLoader.load(
-        path: "routes.yaml", environment: environment,
-        files: try TestCertificates.files("one.pem", "other.pem", "locked.key", beside: text), secrets: .named
-      )
-      return try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
-    }
-    return ConfigurationComparison(from: try read(old), to: try read(new))
+  private func read(_ text: String) throws -> Configuration {
+    let text =
+      text + "\ninstalled_apps: [echo]\napplications: {main: {websocket: [{path: a/, consumer: echo}]}}"
+    let loaded = ConfigurationLoader.load(
+      path: "routes.yaml", environment: [:],
+      files: try TestCertificates.files("one.pem", "other.pem", "locked.key", beside: text), secrets: .named
+    )
+    return try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+  }
+
+  private func comparison(_ old: String, _ new: String) throws -> ConfigurationComparison {
+    ConfigurationComparison(from: try read(old), to: try read(new))
   }
 
   private func facts(_ comparison: ConfigurationComparison) -> [String] {
@@ -100,6 +99,28 @@ struct NamedSecretsTests {
     for setting in changed.settings {
       #expect(!(setting.old + setting.new).contains("stand-in") && !setting.new.contains("localhost"))
     }
+  }
+
+  @Test func `servers whose addresses are not there are the same where their names are`() throws {
+    func layers(_ hosts: String) throws -> ChannelLayerConfiguration {
+      try read(layer(hosts)).channelLayers[0]
+    }
+    let one = try layers("{env: ONE}")
+    #expect(try one.isSamePlace(as: layers("{env: ONE}")))
+    #expect(try one.isSamePlace(as: layers("{address: {env: ONE}, socket_connect_timeout: 3s}")))
+    #expect(try !one.isSamePlace(as: layers("{env: OTHER}")))
+    #expect(try !one.isSamePlace(as: layers("{address: {env: ONE}, db: 2}")))
+  }
+
+  @Test func `an address of the same name has TLS or not, as before`() throws {
+    func marks(_ old: String, _ new: String) throws -> [String] {
+      try comparison(layer(old), layer(new)).marks.map(\.kind.rawValue)
+    }
+    let one = "{address: {env: ONE}}"
+    #expect(try marks(one, "{address: {env: ONE}, socket_connect_timeout: 3s}") == [])
+    #expect(try marks(one, "{address: {env: ONE}, ssl_cert_reqs: none}") == ["encryption-weaker"])
+    #expect(try marks(one, "{address: {env: ONE}, ssl_check_hostname: false}") == ["encryption-weaker"])
+    #expect(try marks(one, "{address: {env: ONE}, ssl_cert_reqs: required}") == [])
   }
 
   @Test func `an address that is not there may be one without TLS`() throws {

@@ -262,6 +262,8 @@ struct SecurityMarkTests {
     // The field is passed on in both.
     let (asIs, taken) = (PlanFile(top: [asked("timeout: 5s")]), PlanFile(top: [asked("from: [header]")]))
     #expect(try ConfigurationComparison(asIs, taken).marks.isEmpty)
+    // As it is it may also hold a name and a password.
+    #expect(try ConfigurationComparison(taken, asIs).markKinds == [.tokensWidened])
     let token = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: TOKEN}}"])
     let second = PlanFile(http: ["path: a/, publish: {groups: [x], token: {env: SECOND}}"])
     #expect(try ConfigurationComparison(token, second).markKinds == [.publishOpened])

@@ -112,6 +112,38 @@ struct SettingChangeTests {
     #expect(old.settingChanges(to: served).allSatisfy { $0.need == .reload })
   }
 
+  @Test func `a layer that was not in use is made with the options of the new file`() throws {
+    func layers(_ capacity: Int, _ layer: String) throws -> Configuration {
+      try ConfigurationLoader.configuration(
+        of: """
+          installed_apps: [chat]
+          channel_layers: {default: {backend: memory}, spare: {backend: redis, config: {capacity: \(capacity)}}}
+          applications: {main: {websocket: [{path: ws/, consumer: chat, group: g, channel_layer: \(layer)}]}}
+          """)
+    }
+    let uses: [(String, String, SettingChange.Need)] = [
+      ("default", "spare", .reload), ("spare", "default", .reload), ("spare", "spare", .upgrade),
+    ]
+    for (old, new, need) in uses {
+      let (old, new) = (try layers(100, old), try layers(7, new))
+      #expect(old.settingChanges(to: new).filter { $0.key == "channel_layers.spare" }.map(\.need) == [need])
+      let served = new.keepingWhatNeedsUpgrade(of: old)
+      #expect((served.channelLayers == new.channelLayers) == (need == .reload))
+    }
+  }
+
+  @Test func `what is shown of a layer that stays has the servers of the new file`() throws {
+    func layers(_ config: String) throws -> Configuration {
+      try configuration("channel_layers: {default: {backend: redis, config: {\(config)}}}")
+    }
+    let old = try layers("hosts: [\"redis://h:6379/0\"], capacity: 100")
+    let served = try layers("hosts: [\"rediss://h:6379/0\"], capacity: 7").keepingWhatNeedsUpgrade(of: old)
+    let shown = try #require(served.written).document
+    let config = shown.entry("channel_layers")?.value.entry("default")?.value.entry("config")?.value
+    #expect(config?.entry("capacity")?.value.isWord("100") == true)
+    #expect(config?.entry("hosts")?.value.items.first?.isWord("rediss://h:6379/0") == true)
+  }
+
   @Test func `of another token for commands it is said that it is one`() throws {
     func admin(_ token: Character) throws -> Configuration {
       try ConfigurationLoader.configuration(

@@ -106,6 +106,8 @@ final class SharedLinks: Sendable {
   func renewTrust() {
     guard upstream.trust.authorities != nil else { return }
     let new = upstream.clientContext
+    // The reload has read the file a moment ago. Where the process has no descriptor left for it now, what was read before goes on.
+    if case .failure? = new { return }
     context.withLock { $0 = new }
     renewals.up()
   }

@@ -36,5 +36,6 @@ extension Node.Scalar {
 
 private func isSecret(_ declared: KeyValue?, under key: String?) -> Bool {
   guard let key, !EffectiveScalar.addresses.contains(key) else { return false }
-  return declared?.isSecret ?? SecretUse.keys.contains(key)
+  // A name of a file is none, unless it is declared to be one.
+  return declared?.isSecret ?? (key != "file" && SecretUse.keys.contains(key))
 }
