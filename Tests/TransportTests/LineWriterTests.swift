@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -27,6 +28,9 @@ private func lossLine(_ count: Int, _ loss: LineWriter.Loss) -> String {
   case .failed(let code): "\(count) lost by \(code)"
   }
 }
+
+/// How often the system has refused to let a file grow, in a process of one test.
+private let refusals = Atomic(0)
 
 struct LineWriterTests {
   @Test func `lines come whole, in their order, and all of them`() throws {
@@ -120,7 +124,12 @@ struct LineWriterTests {
 
   @Test func `a file that may not grow breaks a line off, and goes on behind it with the count`() async {
     await #expect(processExitsWith: .success) {
-      _ = signal(SIGXFSZ, SIG_IGN)
+      _ = signal(SIGXFSZ) { _ in refusals.add(1, ordering: .relaxed) }
+      // The writer's thread inherits it.
+      var signals = sigset_t()
+      unsafe sigemptyset(&signals)
+      unsafe sigaddset(&signals, SIGXFSZ)
+      unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
       let path = temporaryPath()
       let file = unsafe open(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)
       unsafe unlink(path)
@@ -128,7 +137,8 @@ struct LineWriterTests {
       let writer = try LineWriter(to: file, lossLine: lossLine)
       writer.write("first")
       writer.write("does not fit")
-      while lseek(file, 0, SEEK_CUR) < 10 { usleep(1000) }
+      // Until the rest of the line was refused: before, there was room for the first bytes of it.
+      while refusals.load(ordering: .relaxed) == 0 { usleep(1000) }
       setFileLimit(to: Int.max)
       while lseek(file, 0, SEEK_CUR) < 11 {
         writer.write("later")
