@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+import pytest
 from websockets.sync.client import connect
 
 FLAGS = [
@@ -108,3 +109,11 @@ class Page:
         data = self.call("Page.captureScreenshot", format="png")["data"]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(data))
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """A browser of the test's own, with a new profile."""
+    browser = Browser(tmp_path / "profile")
+    yield browser
+    browser.close()

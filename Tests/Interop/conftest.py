@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-pytest_plugins = ["redis_stack", "views"]
+pytest_plugins = ["browser", "redis_stack", "views"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))

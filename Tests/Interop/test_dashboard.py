@@ -6,18 +6,10 @@ import subprocess
 import pytest
 import requests
 
-from browser import Browser
 from conftest import ARTEFACTS, ROOT, SLUICE
 from streams import open_stream
 
 EXAMPLE = ROOT / "examples/dashboard"
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -9,13 +9,6 @@ from redis_stack import wait_until
 
 
 @pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
 def served(start):
     return start(file=ROOT / "routes.yaml")
 

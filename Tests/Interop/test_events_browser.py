@@ -1,8 +1,5 @@
 """EventSource of a real browser."""
 
-import pytest
-
-from browser import Browser
 from clients import frame, open_session, read_frame
 
 CONFIG = """
@@ -27,13 +24,6 @@ source.onmessage = (event) => got.push(event.data);
 source.addEventListener('bytes', (event) => got.push('bytes ' + event.data));
 source.addEventListener('close', (event) => { got.push('close ' + event.data); source.close(); });
 """
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 def say(gateway, *texts: str | bytes) -> None:

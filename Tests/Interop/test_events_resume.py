@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from browser import Browser
 from clients import connect, frame, open_session, read_frame, read_head
 from listeners import Cable
 from redis_stack import RedisGateway
@@ -133,13 +132,6 @@ def test_dropped_again_and_again_a_client_has_everything_once(gateway):
             seen = stream.last_id
     publishing.join()
     assert got == list(range(count))
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 LISTEN = """

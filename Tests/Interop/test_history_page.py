@@ -5,7 +5,6 @@ import re
 import pytest
 import requests
 
-from browser import Browser
 from conftest import ROOT
 from redis_stack import Session
 from tokens import signed
@@ -24,13 +23,6 @@ applications:
       - {path: ws/, consumer: chat, group: room, history: {messages: 3}, events: {stop: event}}
       - {path: ws/mine/, consumer: chat, group: mine, history: {messages: 3}, auth: users}
 """
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import pytest
 import requests
 
-from browser import Browser
 from conftest import ROOT
 from manual import PAGES, blocks_of
 from tokens import signed
@@ -28,13 +27,6 @@ applications:
       - {path: ws/, consumer: echo}
       - {path: ws/mine/, consumer: chat, group: mine, auth: users}
 """
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -1,16 +1,6 @@
 """The tutorial's page in a browser: one tab through the gateway, one on Daphne, one room."""
 
-import pytest
-
-from browser import Browser
 from redis_stack import EXAMPLE, RedisGateway, plain, routes
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 def write(page, text: str) -> None:

@@ -3,9 +3,6 @@
 import socket
 import time
 
-import pytest
-
-from browser import Browser
 from clients import connect, frame, handshake, open_session, read_close, read_head
 from tokens import signed
 
@@ -41,13 +38,6 @@ window.visit = (path, protocols = []) => new Promise((done) => {
 """
 
 ORIGIN = "Pages of this origin are not allowed here."
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 def serve(start, refusals: str):

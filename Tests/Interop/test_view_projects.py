@@ -8,7 +8,6 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from browser import Browser
 from redis_stack import RedisGateway, wait_until
 from views import FOLDER, SECRET, House
 from wsgi import SECRET as DJANGO_SECRET
@@ -345,13 +344,6 @@ def test_who_is_there_is_a_row_for_each_socket(site):
 
 
 # In a browser: the same page before and after.
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 def log_in(page, name: str) -> None:
